@@ -1,0 +1,57 @@
+"""Logging: one JSON object a line on standard error, ours (structlog) and everybody else's (logging) alike."""
+
+import logging.config
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def logging_settings(level: str) -> dict[str, Any]:
+    """The dictConfig in which every record ends as one JSON line."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "structlog.stdlib.ProcessorFormatter",
+                "foreign_pre_chain": SHARED,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.format_exc_info,
+                    structlog.processors.JSONRenderer(),
+                ],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django.server": {"handlers": [], "propagate": False},
+            # Each answered request is logged once by our own middleware.
+            "django.request": {"level": "ERROR"},
+            "axes": {"level": "WARNING"},
+        },
+    }
+
+
+def configure_logging(settings: dict[str, Any]) -> None:
+    """Put `logging_settings` and structlog into force for this process."""
+    logging.config.dictConfig(settings)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,261 @@
+"""Django's settings. Three values come from outside: DATABASE_URL, BROKER_URL and SECRET_KEY, from the
+environment, else from `$VAR/instance.json`, which `manage.py up` writes. There is no default for any secret.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from annotation.config.logs import logging_settings
+from annotation.runtime.errors import RuntimeFault
+from annotation.runtime.instance import INSTANCE_FILE, django_database, read_json, var_folder
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+VAR = var_folder()
+
+
+def _instance() -> dict[str, Any]:
+    try:
+        return read_json(VAR / INSTANCE_FILE)
+    except RuntimeFault as error:
+        raise ImproperlyConfigured(str(error)) from error
+
+
+_file = _instance()
+
+
+def _outside(name: str) -> str:
+    return os.environ.get(name) or str(_file.get(name.lower(), ""))
+
+
+def _list(name: str, default: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def _secret_key() -> str:
+    key = _outside("SECRET_KEY")
+    if not key:
+        raise ImproperlyConfigured(f"There is no SECRET_KEY, neither in the environment nor in {VAR / INSTANCE_FILE}.")
+    if len(key) < 50 or len(set(key)) < 10 or key.startswith("django-insecure"):
+        raise ImproperlyConfigured("SECRET_KEY is too weak: 50 random characters or more are needed.")
+    return key
+
+
+def _database() -> dict[str, Any]:
+    url = _outside("DATABASE_URL")
+    if not url:
+        raise ImproperlyConfigured(
+            f"There is no DATABASE_URL, neither in the environment nor in {VAR / INSTANCE_FILE}: "
+            "start the instance with `make run`, or name your server."
+        )
+    try:
+        return django_database(url)
+    except RuntimeFault as error:
+        raise ImproperlyConfigured(str(error)) from error
+
+
+SECRET_KEY = _secret_key()
+DEBUG = False
+# Set when a reverse proxy ends TLS in front of us and passes X-Forwarded-Proto on.
+HTTPS = os.environ.get("CONCORD_HTTPS", "0") == "1"
+ALLOWED_HOSTS = _list("CONCORD_HOSTS", "127.0.0.1,localhost,[::1]")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "pgtrigger",
+    "axes",
+    "csp",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "annotation",
+    "comparisons",
+    "exporters",
+    "rewards",
+]
+
+MIDDLEWARE = [
+    "annotation.config.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "annotation.config.urls"
+WSGI_APPLICATION = "annotation.config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# Database: one long-lived connection per thread, checked before use so that a restarted server is noticed.
+DATABASES = {
+    "default": _database() | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
+}
+DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", "5")
+DATABASES["default"]["OPTIONS"].setdefault("application_name", "concord")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# People
+AUTH_USER_MODEL = "annotation.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+
+# Guessing: ten wrong passwords for one name from one address, then a quarter of an hour of rest.
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+
+# Sessions and cookies. Browsers share cookies between the ports of a host, so each instance has its own names.
+_suffix = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = f"concord_session_{_suffix}"
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = f"concord_csrf_{_suffix}"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True  # scripts read the token from the form
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if host != "*"] if HTTPS else []
+
+# Transport and content
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "font-src": ["'self'"],
+        "img-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "report-uri": "/csp-report",
+    },
+}
+
+# Files
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = VAR / "files"
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "annotation.config.storage.HashedStaticFilesStorage"},
+}
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+
+# Words and time
+LANGUAGE_CODE = "en-gb"
+USE_I18N = True
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# API
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["annotation.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["annotation.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "annotation.api_base.problem_json",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Concord",
+    "DESCRIPTION": "Human preference annotation: judgments that are made, checked and turned into training data.",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Background work. Without a broker of its own it travels through the same PostgreSQL (pgmq).
+_broker = _outside("BROKER_URL")
+CELERY_BROKER_URL = _broker or "pgmq://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+if CELERY_BROKER_URL.startswith("pgmq:"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "init_extension": False,  # the schema is plain SQL, installed by `manage.py up`
+        "pool_size": 2,
+        # A message whose worker was killed is delivered again after this many seconds. A task that runs
+        # for longer is delivered twice, which its job row makes a no-op.
+        "visibility_timeout": 60,
+        "wait_time_seconds": 1,
+        "polling_interval": 0.1,
+    }
+    if CELERY_BROKER_URL == "pgmq://":  # no address of its own
+        CELERY_BROKER_TRANSPORT_OPTIONS["conn_string"] = _outside("DATABASE_URL")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "concord"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+
+LOGGING_CONFIG = "annotation.config.logs.configure_logging"
+LOGGING = logging_settings(os.environ.get("CONCORD_LOG_LEVEL", "INFO"))

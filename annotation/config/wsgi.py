@@ -1,0 +1,11 @@
+"""The web server's entrance."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
+
+import annotation.config.celery  # noqa: E402, F401  (tasks that requests enqueue go through this application)
+
+application = get_wsgi_application()

@@ -1,0 +1,44 @@
+"""Forms of the annotator's pages. What the answer itself means is read by the judgment kind."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+
+from annotation.services.judgments import NOTE_MAX, Submission
+
+
+class SubmissionForm(forms.Form):
+    """The facts beside an answer, as the judging page sends them; `labels` are those on the screen."""
+
+    submission_id = forms.UUIDField()
+    attempt = forms.IntegerField(min_value=1)
+    active_seconds = forms.FloatField(required=False, min_value=0)
+    confidence = forms.TypedChoiceField(
+        choices=[("1", "Guess"), ("2", "Fairly"), ("3", "Sure")], coerce=int, required=False, empty_value=None
+    )
+    note = forms.CharField(required=False, max_length=NOTE_MAX)
+    read_to_end = forms.MultipleChoiceField(required=False)
+
+    def __init__(self, *args: Any, labels: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["read_to_end"] = forms.MultipleChoiceField(
+            required=False, choices=[(label, label) for label in labels]
+        )
+
+    def clean_note(self) -> str:
+        """With plain line ends: forms send CRLF, scripts send LF, and both are the same note."""
+        return str(self.cleaned_data["note"]).replace("\r\n", "\n")
+
+    def submission(self, answer: Mapping[str, Any]) -> Submission:
+        """What the services take. Call it on a valid form only."""
+        data = self.cleaned_data
+        return Submission(
+            submission_id=data["submission_id"],
+            attempt=data["attempt"],
+            answer=answer,
+            active_seconds=data["active_seconds"],
+            confidence=data["confidence"],
+            note=data["note"],
+            read_to_end=tuple(data["read_to_end"]),
+        )

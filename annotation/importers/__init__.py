@@ -1,0 +1,39 @@
+"""Import formats: one folder each. See docs/how-to/add-an-import-format.md.
+
+Pure: no Django, no database. `check_rows` is the way in.
+"""
+
+from annotation.importers.base import Importer, SourceRow, importers
+from annotation.importers.checking import check_rows
+from annotation.importers.hh import HhImporter
+from annotation.importers.jsonl import JsonlImporter
+from annotation.importers.rows import (
+    CompletionRow,
+    GoldRow,
+    ItemRow,
+    Limits,
+    Message,
+    RowError,
+    RowResult,
+    canonical_json,
+)
+from annotation.importers.trl import TrlImporter
+
+importers.register(JsonlImporter.key, JsonlImporter())
+importers.register(HhImporter.key, HhImporter())
+importers.register(TrlImporter.key, TrlImporter())
+
+__all__ = [
+    "CompletionRow",
+    "GoldRow",
+    "Importer",
+    "ItemRow",
+    "Limits",
+    "Message",
+    "RowError",
+    "RowResult",
+    "SourceRow",
+    "canonical_json",
+    "check_rows",
+    "importers",
+]

@@ -1,0 +1,110 @@
+"""What a judgment kind (pairwise, ranking, rating, …) must offer to the workplace.
+
+The workplace knows slots, leases and receipts; a kind knows what an answer is. `comparisons.kinds`
+registers one `JudgmentKind` per folder in its `AppConfig.ready()`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from annotation.registry import Registry
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+    from annotation.models import Completion, Criterion, Judgment, ProtocolVersion
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with an input: a dotted field, a stable code and a sentence that says what to do."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class AnswerError(ValueError):
+    """The answer does not fit the protocol. `errors` is never empty."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(error.detail for error in errors))
+        self.errors = list(errors)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What one annotator is shown: the protocol's criteria and the completions in screen order.
+
+    `completions[0]` carries label "A". `protocol.criteria_in_order` ends with the criterion `overall`.
+    """
+
+    protocol: "ProtocolVersion"
+    criteria: Sequence["Criterion"]
+    completions: Sequence["Completion"]
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels in screen order: "A", "B", …"""
+        return [chr(ord("A") + index) for index in range(len(self.completions))]
+
+    @property
+    def by_label(self) -> dict[str, "Completion"]:
+        return dict(zip(self.labels, self.completions, strict=True))
+
+
+@dataclass(frozen=True)
+class CriterionSpec:
+    """One criterion as a new protocol asks for it. `low`/`high` bound the stored value; None for rankings."""
+
+    key: str
+    name: str
+    question: str
+    low: int | None
+    high: int | None
+    ties_allowed: bool
+    anchors: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class ProtocolSpec:
+    """A protocol with every default filled in; the last criterion is always `overall`."""
+
+    kind: str
+    points: int | None
+    overlap: int
+    ties_allowed: bool
+    criteria: Sequence[CriterionSpec]
+
+
+class JudgmentKind(Protocol):
+    """A kind is stateless; `parsed` is a value of its own that only it reads."""
+
+    key: str
+    name: str
+    template_name: str
+    """The full judging page, e.g. ``annotation/task_pairwise.html``."""
+    completions_min: int
+    completions_max: int
+
+    def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
+        """Fill defaults into `{"points"?, "criteria"?, "overlap"?, "ties"?}`; raises AnswerError."""
+
+    def parse(self, answer: Mapping[str, Any], screen: Screen) -> Any:
+        """Check an API answer (labels as shown, see api.md "Answers on a lease"). Raises AnswerError."""
+
+    def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
+        """Turn the fields of the plain HTML form into an API answer; judges nothing."""
+
+    def store(self, judgment: "Judgment", parsed: Any, screen: Screen) -> None:
+        """Insert the typed answer rows, with screen order undone, in the caller's transaction."""
+
+    def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
+        """The stored answer in the labels of `screen`: the inverse of parse + store."""
+
+    def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the template needs to draw the questions, with `answer` chosen when there is one."""
+
+
+judgment_kinds: Registry[JudgmentKind] = Registry("judgment kind")

@@ -1,0 +1,152 @@
+"""People and what they may do: accounts, memberships, tokens, consent."""
+
+from typing import Any
+
+import pgtrigger
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """An account that signs in with `email`. Without a password it cannot sign in with one."""
+        user = self.model(email=self.normalise(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=self.normalise(username or ""))
+
+    @staticmethod
+    def normalise(email: str) -> str:
+        """People type their address in either case; it is stored in lower case, and only so."""
+        return email.strip().lower()
+
+
+class User(AbstractBaseUser):
+    class Theme(models.TextChoices):
+        AUTO = "auto", "As my device"
+        LIGHT = "light", "Light"
+        DARK = "dark", "Dark"
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=120, blank=True)
+    is_active = models.BooleanField(default=True)
+    can_create_projects = models.BooleanField(default=False)
+    theme = models.CharField(max_length=5, choices=Theme, default=Theme.AUTO)
+    has_single_keys = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(email=Lower("email")), name="user_email_lower_case"
+            ),
+            models.CheckConstraint(condition=Q(theme__in=["auto", "light", "dark"]), name="user_theme_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class Membership(models.Model):
+    """A person in a project in one role; in the role annotator this row *is* the annotator."""
+
+    class Role(models.TextChoices):
+        LEAD = "lead", "Lead"
+        REVIEWER = "reviewer", "Reviewer"
+        ANNOTATOR = "annotator", "Annotator"
+        ENGINEER = "engineer", "Engineer"
+
+    project = models.ForeignKey("annotation.Project", on_delete=models.PROTECT, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
+    role = models.CharField(max_length=9, choices=Role)
+    pseudonym = models.CharField(max_length=16, unique=True)
+    """What releases and reviewers see instead of the name."""
+    is_active = models.BooleanField(default=True)
+    is_simulated = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user", "role"], name="membership_one_per_role"),
+            models.CheckConstraint(
+                condition=Q(role__in=["lead", "reviewer", "annotator", "engineer"]),
+                name="membership_role_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pseudonym} ({self.role})"
+
+
+class ApiToken(models.Model):
+    """A bearer token of one person. Only its SHA-256 is kept; the token itself is shown once."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read"
+        ANNOTATE = "annotate", "Annotate"
+        MANAGE = "manage", "Manage"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    digest = models.BinaryField(max_length=32, unique=True)
+    name = models.CharField(max_length=80)
+    scopes = ArrayField(models.CharField(max_length=8, choices=Scope))
+    projects = models.ManyToManyField("annotation.Project", blank=True, related_name="+")
+    """Empty: every project of the person."""
+    is_limited_to_projects = models.BooleanField(default=False)
+    """Kept beside `projects`, so that a limited token whose last project goes away opens nothing."""
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=["read", "annotate", "manage"]), name="apitoken_scopes_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ConsentText(models.Model):
+    """What annotators agree to before they judge; immutable versions, the highest number is current."""
+
+    project = models.ForeignKey("annotation.Project", on_delete=models.PROTECT, related_name="consent_texts")
+    number = models.PositiveIntegerField()
+    text = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="consenttext_number_unique")
+        ]
+        triggers = [pgtrigger.Protect(name="consenttext_immutable", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"consent text {self.number}"
+
+
+class Consent(models.Model):
+    consent_text = models.ForeignKey(ConsentText, on_delete=models.PROTECT, related_name="consents")
+    annotator = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="consents")
+    given_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["consent_text", "annotator"], name="consent_once_per_text")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.annotator_id} agreed to {self.consent_text_id}"

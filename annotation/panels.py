@@ -1,0 +1,24 @@
+"""Panels of the project page. Higher rooms register theirs; this room never names them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+
+from annotation.models import Project
+from annotation.registry import Registry
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One block of the project page; `order` small comes first."""
+
+    title: str
+    template_name: str
+    order: int = 100
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+overview_panels: Registry[Callable[[HttpRequest, Project], Panel | None]] = Registry("overview panel")
+"""A panel answers None when the person has no business with it."""

@@ -1,0 +1,61 @@
+"""Code blocks, coloured by Pygments classes."""
+
+from typing import Final
+
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES
+from pygments.util import ClassNotFound
+
+from annotation.rendering.marks import visible
+
+HIGHLIGHT_LIMIT: Final = 20_000
+"""Characters of code in one text that are coloured; longer blocks are shown in full, without colour."""
+
+_CHECKED: Final = (
+    "bash c clojure cmake console cpp csharp css dart diff docker elixir erlang fortran go groovy haskell html"
+    " http ini java javascript json julia kotlin latex lua make markdown matlab nginx nix objective-c ocaml"
+    " pascal perl php powershell python r ruby rust scala scheme sql swift tex toml typescript xml yaml zig"
+)
+LANGUAGES: Final = frozenset(_CHECKED.split())
+"""Lexers that may run on untrusted text. Others have expressions that nobody has checked for blow-up."""
+
+
+def _lexer(language: str) -> Lexer | None:
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+    return lexer if LANGUAGES & set(lexer.aliases) else None
+
+
+def highlight(code: str, language: str) -> str:
+    """`code` as escaped spans with Pygments' short class names, or just escaped when it can't be coloured.
+
+    Every character of `code` is in the result: a lexer that loses one is not used.
+    """
+    lexer = _lexer(language) if language and len(code) <= HIGHLIGHT_LIMIT else None
+    if lexer is None:
+        return visible(code)
+    tokens = list(lexer.get_tokens(code))
+    if "".join(value for _, value in tokens) != code:
+        return visible(code)
+    parts = []
+    for kind, value in tokens:
+        while kind not in STANDARD_TYPES:
+            kind = kind.parent
+        short = STANDARD_TYPES[kind]
+        parts.append(
+            f'<span class="{short}">{visible(value)}</span>'
+            if short
+            else visible(value)
+        )
+    return "".join(parts)
+
+
+def code_block(code: str, language: str = "") -> str:
+    """A block that scrolls by itself, so it can be focused and has a name."""
+    return (
+        '<pre class="hl" tabindex="0" aria-label="Code" dir="ltr"><code>'
+        f"{highlight(code.removesuffix(chr(10)), language)}</code></pre>\n"
+    )

@@ -1,0 +1,74 @@
+"""The two roles and the database of an instance, and the message queue's schema.
+
+`concord_owner` owns the database and runs migrations; `concord` is what web and worker log in as: no
+superuser, owner of no table and so of no trigger, with the right to read and change rows and nothing else.
+"""
+
+import psycopg
+from pgmq.install import get_embedded_install_sql
+from psycopg import sql
+
+DATABASE = "concord"
+OWNER = "concord_owner"
+APPLICATION = "concord"
+
+
+def create_roles(superuser_url: str, *, owner_password: str, application_password: str) -> None:
+    """Make both roles and the database if they are missing, and set their passwords. Safe to repeat."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        for role, password in ((OWNER, owner_password), (APPLICATION, application_password)):
+            exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+            verb = sql.SQL("ALTER" if exists else "CREATE")
+            connection.execute(
+                sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
+                    verb, sql.Identifier(role), sql.Literal(password)
+                )
+            )
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
+            )
+        # Only our two roles may come in at all.
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(DATABASE)))
+        connection.execute(
+            sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
+                sql.Identifier(DATABASE), sql.Identifier(APPLICATION)
+            )
+        )
+
+
+def grant_rows(owner_url: str) -> None:
+    """Give the application's role the rows of every table the owner has or will make. Safe to repeat."""
+    role = sql.Identifier(APPLICATION)
+    statements = (
+        "GRANT USAGE ON SCHEMA public TO {}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}",
+        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {}",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {}",
+    )
+    with psycopg.connect(owner_url) as connection:
+        for statement in statements:
+            connection.execute(sql.SQL(statement).format(role))
+
+
+def install_queue(url: str, *, user: str | None = None) -> bool:
+    """Install pgmq's schema once; True when it was missing. `user` gets the right to make and use queues.
+
+    The schema's own script is not repeatable, so it runs only where there is no `pgmq.meta`. Queues belong to
+    the role that makes them, which is always the application's: its functions run with the caller's rights.
+    """
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('concord:pgmq'))")
+        found = connection.execute("SELECT to_regclass('pgmq.meta') IS NOT NULL").fetchone()
+        missing = found is None or not found[0]
+        if missing:
+            connection.execute(get_embedded_install_sql().encode())
+        if user is not None:
+            for statement in (
+                "GRANT USAGE, CREATE ON SCHEMA pgmq TO {}",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgmq TO {}",
+                "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA pgmq TO {}",
+            ):
+                connection.execute(sql.SQL(statement).format(sql.Identifier(user)))
+    return missing

@@ -1,0 +1,264 @@
+"""`manage.py up`: from an empty folder, or a full one, to an instance that serves.
+
+The order: one instance per folder (lock), a free port, PostgreSQL with its roles and queue, migrations and
+static files where they are due, the processes, the demo, and then a line that says it is ready.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import psycopg
+
+from annotation.runtime import roles
+from annotation.runtime.errors import RuntimeFault
+from annotation.runtime.instance import INSTANCE_FILE, ROOT, read_json, write_json
+from annotation.runtime.postgres import Cluster
+from annotation.runtime.supervisor import Supervisor, services
+
+CLUSTER_FILE = "cluster.json"
+LOGINS_FILE = "logins.json"
+SMALLEST_FREE_BYTES = 300_000_000
+SERVING_SECONDS = 60.0
+
+
+class Stopped(BaseException):
+    """Ctrl-C or SIGTERM came in."""
+
+
+def up(*, var: Path, port: int, demo: bool) -> int:
+    """Run an instance in `var` on `port` until Ctrl-C or SIGTERM; return the exit code."""
+    signal.signal(signal.SIGTERM, _on_signal)
+    signal.signal(signal.SIGINT, _on_signal)
+    try:
+        with _one_line_for_faults(var), _locked(var):
+            _check_port(port)
+            _serve(var=var, port=port, demo=demo)
+    except RuntimeFault as fault:
+        print(fault, file=sys.stderr, flush=True)
+        return 1
+    except Stopped:
+        return 0
+    return 0
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # asked once is asked: stopping takes a moment
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Stopped
+
+
+@contextlib.contextmanager
+def _one_line_for_faults(var: Path) -> Iterator[None]:
+    """Say what the system refused in one line; keep the trace of what we did not foresee in a log."""
+    try:
+        yield
+    except RuntimeFault:
+        raise
+    except OSError as error:
+        raise RuntimeFault(_system_refusal(error, var)) from error
+    except Exception as error:
+        trace = var / "logs" / "up.log"
+        trace.parent.mkdir(parents=True, exist_ok=True)
+        trace.write_text(traceback.format_exc(), encoding="utf-8")
+        raise RuntimeFault(f"Starting failed: {type(error).__name__}: {error} (whole trace in {trace})") from error
+
+
+def _system_refusal(error: OSError, var: Path) -> str:
+    place = error.filename or var
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{place} cannot be written: choose another folder, as in `make run VAR=/some/folder`."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk that holds {place} is full: make room, or choose another folder with VAR=."
+    return f"{place}: {error.strerror or error}."
+
+
+@contextlib.contextmanager
+def _locked(var: Path) -> Iterator[None]:
+    """Hold the folder for this process alone. The kernel lets go of the lock however the process ends."""
+    var.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (var / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            url = read_json(var / INSTANCE_FILE).get("url", "another address")
+            raise RuntimeFault(f"An instance already runs in {var}, at {url}: use that one, or another VAR=.") from None
+        free = shutil.disk_usage(var).free
+        if free < SMALLEST_FREE_BYTES:
+            raise RuntimeFault(
+                f"The disk that holds {var} has {free // 1_000_000} MB left, and "
+                f"{SMALLEST_FREE_BYTES // 1_000_000} MB are needed: make room, or choose another folder with VAR=."
+            )
+        yield
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+                raise RuntimeFault(f"Port {port} is taken: choose another, as in `make run PORT={port + 1}`.") from error
+            raise RuntimeFault(f"Port {port} cannot be used ({error}): choose one above 1023 with PORT=.") from error
+
+
+def _serve(*, var: Path, port: int, demo: bool) -> None:
+    url = f"http://127.0.0.1:{port}"
+    logs = var / "logs"
+    for folder in (logs, var / "files"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    cluster, database_url, owner_url = _database(var)
+    supervisor = Supervisor(services(port), logs, os.environ, cluster)
+    try:
+        _write_instance(var, url=url, database_url=database_url)
+        os.environ["VAR"] = str(var)
+        _prepare(owner_url)
+        supervisor.start()
+        _wait_until_it_serves(supervisor, url)
+        first_logins = not (var / LOGINS_FILE).exists()
+        if demo:
+            _load_demo(url, var)
+        _greet(var, url, with_passwords=first_logins)
+        while True:
+            for name in supervisor.tend():
+                print(f"{name} had ended and was started again", file=sys.stderr, flush=True)
+            time.sleep(0.2)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        supervisor.stop()
+
+
+def _database(var: Path) -> tuple[Cluster | None, str, str]:
+    """The cluster of ours if there is one, the application's address and the owner's.
+
+    With DATABASE_URL in the environment there is no cluster; migrations then use DATABASE_OWNER_URL, or the
+    same address when there is no other role.
+    """
+    outside = os.environ.get("DATABASE_URL")
+    if outside:
+        owner_url = os.environ.get("DATABASE_OWNER_URL", outside)
+        try:
+            roles.install_queue(owner_url, user=psycopg.conninfo.conninfo_to_dict(outside).get("user"))
+        except psycopg.Error as error:
+            raise RuntimeFault(f"The database of DATABASE_URL cannot be used: {_one_line(error)}") from error
+        return None, outside, owner_url
+    passwords = read_json(var / CLUSTER_FILE)
+    if not passwords:
+        passwords = {role: secrets.token_urlsafe(32) for role in ("superuser", "owner", "application")}
+        write_json(var / CLUSTER_FILE, passwords)
+    cluster = Cluster(home=var, password=passwords["superuser"])
+    cluster.start()
+    try:
+        roles.create_roles(
+            cluster.superuser_url,
+            owner_password=passwords["owner"],
+            application_password=passwords["application"],
+        )
+        owner_url = cluster.url(roles.OWNER, passwords["owner"], roles.DATABASE)
+        roles.install_queue(owner_url, user=roles.APPLICATION)
+        roles.grant_rows(owner_url)
+    except BaseException:
+        cluster.stop()
+        raise
+    return cluster, cluster.url(roles.APPLICATION, passwords["application"], roles.DATABASE), owner_url
+
+
+def _write_instance(var: Path, *, url: str, database_url: str) -> None:
+    """Leave for every other command what it needs to find this instance."""
+    path = var / INSTANCE_FILE
+    write_json(
+        path,
+        {
+            "url": url,
+            "database_url": database_url,
+            "broker_url": os.environ.get("BROKER_URL", "pgmq://"),
+            "secret_key": read_json(path).get("secret_key") or secrets.token_urlsafe(48),
+        },
+    )
+
+
+def _prepare(owner_url: str) -> None:
+    """Migrate and collect static files where that is due. Sets Django up in this process."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
+    django.setup()
+    from annotation.runtime import due
+
+    if due.migrations_are_due():
+        print("Preparing the database …", flush=True)
+        _manage("migrate", "--noinput", "--verbosity", "0", DATABASE_URL=owner_url)
+    due.collect_static_files()
+
+
+def _manage(*arguments: str, **environment: str) -> None:
+    """Run another management command to its end in a process of its own."""
+    result = subprocess.run(
+        [sys.executable, ROOT / "manage.py", *arguments],
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    if result.returncode != 0:
+        last = (result.stdout.strip().splitlines() or ["it said nothing"])[-1]
+        raise RuntimeFault(f"`manage.py {arguments[0]}` failed: {last}")
+
+
+def _wait_until_it_serves(supervisor: Supervisor, url: str) -> None:
+    deadline = time.monotonic() + SERVING_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            pass  # not yet
+        if "web" not in supervisor.pids() or time.monotonic() > deadline:
+            log = supervisor.log_file("web")
+            last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            raise RuntimeFault(f"The web server does not serve: {last[:300]} (whole log: {log})")
+        time.sleep(0.05)
+
+
+def _load_demo(url: str, var: Path) -> None:
+    from annotation.demo.loader import ensure_demo
+
+    ensure_demo(url, var, datetime.now(UTC))
+
+
+def _greet(var: Path, url: str, *, with_passwords: bool) -> None:
+    logins = read_json(var / LOGINS_FILE)
+    print(f"\nConcord runs at {url}")
+    if logins and with_passwords:
+        print(f"Logins, shown only now and kept in {var / LOGINS_FILE}:")
+        for role, login in logins.items():
+            print(f"  {role:<10} {login['email']:<28} {login['password']}")
+    elif logins:
+        print(f"Logins: {var / LOGINS_FILE}")
+    print(f"Logs:   {var / 'logs'}    Ctrl-C stops everything\n")
+    print(f"ready {url}", flush=True)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,143 @@
+"""Reads: what pages and services ask of the tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from annotation.kinds import Screen
+from annotation.models import (
+    Assignment,
+    Batch,
+    Completion,
+    GuidelineVersion,
+    Judgment,
+    Membership,
+    Project,
+)
+
+
+def screen_of(assignment: Assignment, display_order: Sequence[int]) -> Screen:
+    """What is shown for `assignment` with its completions in `display_order` (positions of import)."""
+    completions = {c.position: c for c in Completion.objects.filter(item_id=assignment.item_id)}
+    protocol = assignment.batch.protocol
+    return Screen(
+        protocol=protocol,
+        criteria=list(protocol.criteria.order_by("position")),
+        completions=[completions[position] for position in display_order],
+    )
+
+
+def current_guideline(project_id: int) -> GuidelineVersion:
+    """The guide in force. Every project has one from its first transaction on."""
+    return GuidelineVersion.objects.filter(project_id=project_id).latest("number")
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """Progress of a batch, counted, never stored (I10). Slots are work slots; `slots` leaves out void ones."""
+
+    items: int
+    open: int
+    leased: int
+    submitted: int
+    void: int
+    late: int
+
+    @property
+    def slots(self) -> int:
+        return self.open + self.leased + self.submitted
+
+
+def batch_counts(batches: Sequence[Batch]) -> dict[int, BatchCounts]:
+    """Counts by batch id, in three queries for any number of batches."""
+    ids = [batch.pk for batch in batches]
+    work = Q(purpose=Assignment.Purpose.WORK)
+    slots = {
+        row["batch"]: row
+        for row in Assignment.objects.filter(work, batch__in=ids)
+        .values("batch")
+        .annotate(**{f"n_{state}": Count("id", filter=Q(state=state)) for state in Assignment.State.values})
+    }
+    items = dict(
+        Batch.objects.filter(pk__in=ids).annotate(n=Count("items")).values_list("pk", "n")
+    )
+    late = dict(
+        Judgment.objects.filter(batch__in=ids, state=Judgment.State.LATE, supersedes__isnull=True)
+        .values_list("batch")
+        .annotate(n=Count("id"))
+    )
+    return {
+        pk: BatchCounts(
+            items=items.get(pk, 0),
+            late=late.get(pk, 0),
+            **{state: slots.get(pk, {}).get(f"n_{state}", 0) for state in Assignment.State.values},
+        )
+        for pk in ids
+    }
+
+
+@dataclass(frozen=True)
+class AnnotatorProgress:
+    """One annotator in one batch: `done` of `total` items that are or were theirs to judge."""
+
+    done: int
+    total: int
+
+
+def annotator_progress(annotator: Membership, batch: Batch) -> AnnotatorProgress:
+    """How many items of `batch` this person has judged, and how many at most they will have."""
+    mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(
+        state=Assignment.State.VOID
+    )
+    open_to_me = Assignment.objects.filter(
+        item=OuterRef("pk"), state=Assignment.State.OPEN, purpose=Assignment.Purpose.WORK
+    )
+    total = batch.items.filter(
+        Exists(mine) | (Exists(open_to_me) & ~Exists(excluded_items(annotator)))
+    ).count()
+    done = Assignment.objects.filter(
+        batch=batch, annotator=annotator, state=Assignment.State.SUBMITTED
+    ).count()
+    return AnnotatorProgress(done=done, total=total)
+
+
+def excluded_items(annotator: Membership) -> QuerySet[Membership]:
+    return annotator.exclusions.filter(item=OuterRef("pk")).values("pk")  # type: ignore[return-value]
+
+
+def own_judgments(annotator: Membership, limit: int = 20) -> list[Judgment]:
+    """The person's current judgments, newest first."""
+    return list(
+        annotator.judgments.filter(superseded_by__isnull=True)
+        .select_related("batch", "assignment", "item")
+        .order_by("-created_at", "-id")[:limit]
+    )
+
+
+def active_seconds_since(annotator: Membership, since: datetime) -> float:
+    """Seconds of active judging since then; judgments without a time count nothing."""
+    seconds = annotator.judgments.filter(created_at__gte=since, active_seconds__isnull=False).values_list(
+        "active_seconds", flat=True
+    )
+    return sum(value for value in seconds if value is not None)
+
+
+def open_projects(annotators: Sequence[Membership]) -> dict[int, int]:
+    """Open work slots by project id, over all open batches."""
+    rows = (
+        Project.objects.filter(pk__in=[a.project_id for a in annotators])
+        .annotate(
+            n=Count(
+                "batches__assignments",
+                filter=Q(
+                    batches__state=Batch.State.OPEN,
+                    batches__assignments__state=Assignment.State.OPEN,
+                    batches__assignments__purpose=Assignment.Purpose.WORK,
+                ),
+            )
+        )
+        .values_list("pk", "n")
+    )
+    return dict(rows)

@@ -1,0 +1,398 @@
+"""Taking answers: submit, undo, correct.
+
+A submission is known by (annotator, submission_id). The slot's row lock makes two deliveries of one
+submission take turns, and the second finds the first one's receipt: same body, same answer.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from annotation.audit import record_audit
+from annotation.errors import Refused
+from annotation.kinds import AnswerError, FieldError, judgment_kinds
+from annotation.models import (
+    Assignment,
+    Batch,
+    Exclusion,
+    Judgment,
+    Lease,
+    Membership,
+    Receipt,
+)
+from annotation.selectors import current_guideline, screen_of
+from annotation.services.leases import CANNOT_JUDGE, exclude, lock_slot, open_slot, take_slot
+
+NOTE_MAX = 5000
+SECONDS_MAX = 86_400.0
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One answer as it arrived. `answer` is in the labels that were shown (api.md, Answers on a lease)."""
+
+    submission_id: uuid.UUID
+    attempt: int
+    answer: Mapping[str, Any]
+    active_seconds: float | None = None
+    confidence: int | None = None
+    note: str = ""
+    read_to_end: Sequence[str] = field(default_factory=tuple)
+
+    def body_hash(self, subject: str) -> bytes:
+        """SHA-256 over the canonical JSON of what was answered about `subject`."""
+        body = [subject, self.attempt, self.answer, self.confidence, self.note]
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return hashlib.sha256(canonical.encode()).digest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`body` = {"judgment": id or None, "submission_id", "state": accepted | late | released}."""
+
+    body: dict[str, Any]
+    is_replay: bool
+
+
+def submit_judgment(
+    *, annotator: Membership, assignment: Assignment, submission: Submission, now: datetime
+) -> Outcome:
+    """Take an answer, once. Raises Refused: 409 for another answer under the same id, 422 for a bad one.
+
+    An answer whose lease ran out takes any open slot of its item, and is kept as `late` when there is none.
+    """
+    body_hash = submission.body_hash(f"assignment {assignment.pk}")
+    with transaction.atomic():
+        slot = lock_slot(assignment)
+        earlier = replay(annotator, submission, body_hash)
+        if earlier is not None:
+            return earlier
+        lease = lease_of(slot, annotator, submission)
+        if set(submission.answer) == {"cannot_judge"}:
+            return store_cannot_judge(slot, annotator, submission, body_hash, now)
+        parsed, screen = parse(lease, slot, submission)
+        taken = slot_for(slot, lease, now)
+        judgment = store(
+            slot=taken or slot,
+            attempt=taken.attempt if taken else lease.attempt,
+            lease=lease,
+            submission=submission,
+            state=Judgment.State.ACCEPTED if taken else Judgment.State.LATE,
+            supersedes=None,
+            now=now,
+        )
+        judgment_kinds.get(slot.batch.protocol.kind).store(judgment, parsed, screen)
+        if taken is None:
+            exclude(annotator=annotator, item_id=slot.item_id, reason=Exclusion.Reason.LATE, now=now)
+        return keep_receipt(annotator, submission, body_hash, judgment.pk, judgment.state, now)
+
+
+def replay(annotator: Membership, submission: Submission, body_hash: bytes) -> Outcome | None:
+    """The answer that this submission got before, if it was here before."""
+    receipt = Receipt.objects.filter(annotator=annotator, submission_id=submission.submission_id).first()
+    if receipt is None:
+        return None
+    if bytes(receipt.body_hash) != body_hash:
+        raise Refused(
+            "This submission_id came before with another answer, which is kept. To change it, use undo.",
+            code="conflict",
+            field="submission_id",
+            status=409,
+        )
+    return Outcome(body=receipt.answer, is_replay=True)
+
+
+def lease_of(slot: Assignment, annotator: Membership, submission: Submission) -> Lease:
+    """The lease under which the answer was given. The key comes from there, so no two tabs have two keys."""
+    lease = (
+        Lease.objects.filter(
+            assignment=slot, annotator=annotator, submission_id=submission.submission_id
+        )
+        .order_by("attempt")
+        .first()
+    )
+    if lease is None:
+        raise Refused(
+            "Send the submission_id that came with this lease.", code="unknown", field="submission_id"
+        )
+    if lease.attempt != submission.attempt:
+        raise Refused(f"This lease has attempt {lease.attempt}.", code="unknown", field="attempt")
+    return lease
+
+
+def parse(lease: Lease, slot: Assignment, submission: Submission) -> tuple[Any, Any]:
+    """(parsed answer, screen). Raises Refused with every error in the answer and its side facts."""
+    screen = screen_of(slot, lease.display_order)
+    errors = side_errors(submission, screen.labels)
+    parsed = None
+    try:
+        parsed = judgment_kinds.get(slot.batch.protocol.kind).parse(submission.answer, screen)
+    except AnswerError as error:
+        errors = [
+            FieldError(f"answer.{e.field}" if e.field else "answer", e.code, e.detail) for e in error.errors
+        ] + errors
+    if errors:
+        raise Refused("The answer does not fit the protocol; nothing was stored.", errors=errors)
+    return parsed, screen
+
+
+def side_errors(submission: Submission, labels: Sequence[str]) -> list[FieldError]:
+    errors = []
+    if submission.confidence not in (None, 1, 2, 3):
+        errors.append(FieldError("confidence", "invalid", "Use 1 (guess), 2 (fairly) or 3 (sure), or leave it out."))
+    if len(submission.note) > NOTE_MAX or "\x00" in submission.note:
+        errors.append(FieldError("note", "invalid", f"A note holds at most {NOTE_MAX} characters and no NUL."))
+    if submission.active_seconds is not None and not 0 <= submission.active_seconds <= SECONDS_MAX:
+        errors.append(FieldError("active_seconds", "invalid", "Use seconds between 0 and 86400."))
+    if not set(submission.read_to_end) <= set(labels):
+        errors.append(FieldError("read_to_end", "invalid", f"Use labels among {', '.join(labels)}."))
+    return errors
+
+
+def slot_for(slot: Assignment, lease: Lease, now: datetime) -> Assignment | None:
+    """The locked slot that this answer fills, or None when the item has no free place left (late).
+
+    In time: the slot itself, still held under the same attempt. Otherwise the slot if it is open again
+    or leased to the same person anew, else any other such work slot of the item, under a new attempt.
+    """
+    is_held = slot.state == Assignment.State.LEASED and slot.annotator_id == lease.annotator_id
+    if is_held and slot.attempt == lease.attempt:
+        return slot
+    candidates = [slot] if slot.state == Assignment.State.OPEN or is_held else []
+    if not candidates and slot.purpose == Assignment.Purpose.WORK:
+        candidates = free_slots(slot, lease)
+    has_answered = Assignment.objects.filter(
+        item=slot.item, annotator=lease.annotator, purpose=slot.purpose, state=Assignment.State.SUBMITTED
+    ).exists()
+    if has_answered or not candidates:
+        return None
+    taken = candidates[0]
+    give_up_other_leases(taken, lease, now)
+    take_slot(
+        slot=taken,
+        annotator=lease.annotator,
+        now=now,
+        seed=lease.display_seed,
+        display_order=lease.display_order,
+        submission_id=lease.submission_id,
+    )
+    return taken
+
+
+def free_slots(slot: Assignment, lease: Lease) -> list[Assignment]:
+    """Other work slots of the item that this person holds (first) or that are open; at most one, locked."""
+    others = (
+        Assignment.objects.filter(item=slot.item, purpose=Assignment.Purpose.WORK)
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .select_related("batch__project", "batch__protocol")
+    )
+    held = others.filter(state=Assignment.State.LEASED, annotator=lease.annotator).first()
+    free = held or others.filter(state=Assignment.State.OPEN).order_by("number").first()
+    return [free] if free else []
+
+
+def give_up_other_leases(taken: Assignment, lease: Lease, now: datetime) -> None:
+    """The same person may hold a second, newer lease of the item: one person, one slot (I2)."""
+    others = Assignment.objects.filter(
+        item=taken.item, annotator=lease.annotator, purpose=taken.purpose, state=Assignment.State.LEASED
+    ).exclude(pk=taken.pk)
+    for other in others.select_for_update(of=("self",), no_key=True).select_related("batch__project"):
+        open_slot(other)
+        record_audit(
+            project=other.batch.project,
+            actor=lease.annotator.user,
+            action="assignment.released",
+            obj=other,
+            now=now,
+            data={"attempt": other.attempt, "reason": "answered under an earlier lease"},
+        )
+
+
+def store(
+    *,
+    slot: Assignment,
+    attempt: int,
+    lease: Lease,
+    submission: Submission,
+    state: str,
+    supersedes: Judgment | None,
+    now: datetime,
+) -> Judgment:
+    """Insert the judgment and settle its slot. The kind stores its typed answers afterwards."""
+    guideline = supersedes.guideline if supersedes else current_guideline(slot.batch.project_id)
+    judgment = Judgment.objects.create(
+        assignment=slot,
+        item_id=slot.item_id,
+        batch=slot.batch,
+        annotator=lease.annotator,
+        guideline=guideline,
+        protocol=slot.batch.protocol,
+        attempt=attempt,
+        submission_id=submission.submission_id,
+        state=state,
+        supersedes=supersedes,
+        display_order=lease.display_order,
+        active_seconds=submission.active_seconds,
+        confidence=submission.confidence,
+        note=submission.note,
+        read_to_end=sorted(set(submission.read_to_end)),
+        created_at=now,
+    )
+    if state == Judgment.State.ACCEPTED and supersedes is None:
+        slot.state = Assignment.State.SUBMITTED
+        slot.submitted_at = now
+        slot.expires_at = None
+        slot.save(update_fields=["state", "submitted_at", "expires_at"])
+    record_audit(
+        project=slot.batch.project,
+        actor=lease.annotator.user,
+        action="judgment.corrected" if supersedes else f"judgment.{state}",
+        obj=judgment,
+        now=now,
+        data={"assignment": slot.pk, "attempt": attempt}
+        | ({"supersedes": supersedes.pk} if supersedes else {}),
+    )
+    return judgment
+
+
+def keep_receipt(
+    annotator: Membership,
+    submission: Submission,
+    body_hash: bytes,
+    judgment_id: int | None,
+    state: str,
+    now: datetime,
+) -> Outcome:
+    body = {"judgment": judgment_id, "submission_id": str(submission.submission_id), "state": state}
+    Receipt.objects.create(
+        annotator=annotator,
+        submission_id=submission.submission_id,
+        body_hash=body_hash,
+        answer=body,
+        created_at=now,
+    )
+    return Outcome(body=body, is_replay=False)
+
+
+def cannot_judge_reason(submission: Submission) -> str:
+    reason = submission.answer["cannot_judge"]
+    if reason not in CANNOT_JUDGE:
+        raise Refused(f"The reasons are {', '.join(CANNOT_JUDGE)}.", field="answer.cannot_judge")
+    return str(reason)
+
+
+def store_cannot_judge(
+    slot: Assignment, annotator: Membership, submission: Submission, body_hash: bytes, now: datetime
+) -> Outcome:
+    """Can't judge, sent as an answer: the slot opens again, and a receipt remembers it."""
+    reason = cannot_judge_reason(submission)
+    if slot.state == Assignment.State.LEASED and slot.annotator_id == annotator.pk:
+        open_slot(slot)
+        record_audit(
+            project=annotator.project,
+            actor=annotator.user,
+            action="assignment.released",
+            obj=slot,
+            now=now,
+            data={"attempt": slot.attempt, "reason": reason},
+        )
+    exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+    return keep_receipt(annotator, submission, body_hash, None, "released", now)
+
+
+@dataclass(frozen=True)
+class Undo:
+    """The earlier answer in the labels that were shown, and the id under which a correction is sent."""
+
+    judgment: Judgment
+    submission_id: uuid.UUID
+    answer: dict[str, Any]
+
+
+def undo_judgment(*, annotator: Membership, judgment: Judgment) -> Undo:
+    """Reopen an answer for its author. Changes nothing: the earlier answer stays until the correction."""
+    check_correctable(judgment)
+    screen = screen_of(judgment.assignment, judgment.display_order)
+    answer = judgment_kinds.get(judgment.protocol.kind).answer(judgment, screen)
+    return Undo(judgment=judgment, submission_id=uuid.uuid4(), answer=answer)
+
+
+def correct_judgment(
+    *, annotator: Membership, judgment: Judgment, submission: Submission, now: datetime
+) -> Outcome:
+    """Store a correction as a new judgment that supersedes `judgment`. Raises Refused as submit does.
+
+    A correction to can't judge voids the slot and opens one replacement.
+    """
+    body_hash = submission.body_hash(f"judgment {judgment.pk}")
+    with transaction.atomic():
+        slot = lock_slot(judgment.assignment)
+        earlier = replay(annotator, submission, body_hash)
+        if earlier is not None:
+            return earlier
+        check_correctable(judgment)
+        lease = Lease.objects.select_related("annotator__user").get(
+            assignment=judgment.assignment, attempt=judgment.attempt
+        )
+        if submission.attempt != judgment.attempt:
+            raise Refused(f"This judgment has attempt {judgment.attempt}.", code="unknown", field="attempt")
+        if set(submission.answer) == {"cannot_judge"}:
+            reason = cannot_judge_reason(submission)
+            void_assignment(slot=slot, annotator=annotator, reason=reason, now=now)
+            return keep_receipt(annotator, submission, body_hash, None, "released", now)
+        parsed, screen = parse(lease, slot, submission)
+        correction = store(
+            slot=slot,
+            attempt=judgment.attempt,
+            lease=lease,
+            submission=submission,
+            state=judgment.state,
+            supersedes=judgment,
+            now=now,
+        )
+        judgment_kinds.get(slot.batch.protocol.kind).store(correction, parsed, screen)
+        return keep_receipt(annotator, submission, body_hash, correction.pk, correction.state, now)
+
+
+def check_correctable(judgment: Judgment) -> None:
+    """Raises Refused unless the batch is open and the judgment is the current one of a slot in force."""
+    if Batch.objects.get(pk=judgment.batch_id).state != Batch.State.OPEN:
+        raise Refused("This batch is closed; a reviewer can still correct it.", code="closed", field="batch")
+    if Judgment.objects.filter(supersedes=judgment).exists():
+        raise Refused("This answer was corrected already.", code="superseded", field="judgment")
+    if Assignment.objects.get(pk=judgment.assignment_id).state == Assignment.State.VOID:
+        raise Refused("This answer was taken out of the batch.", code="void", field="judgment")
+
+
+def void_assignment(*, slot: Assignment, annotator: Membership, reason: str, now: datetime) -> Assignment:
+    """Void a submitted slot that is locked, and open exactly one replacement (I1, I8). Answers that one."""
+    if slot.state != Assignment.State.SUBMITTED:
+        raise Refused("Only a submitted assignment can be voided.", code="state", field="assignment")
+    slot.state = Assignment.State.VOID
+    slot.void_reason = reason
+    slot.save(update_fields=["state", "void_reason"])
+    exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+    last = Assignment.objects.filter(item_id=slot.item_id, purpose=slot.purpose).aggregate(last=Max("number"))
+    replacement = Assignment.objects.create(
+        item_id=slot.item_id,
+        batch=slot.batch,
+        number=last["last"] + 1,
+        purpose=slot.purpose,
+        priority=slot.priority,
+    )
+    record_audit(
+        project=slot.batch.project,
+        actor=annotator.user,
+        action="assignment.voided",
+        obj=slot,
+        now=now,
+        data={"reason": reason, "replacement": replacement.pk},
+    )
+    return replacement

@@ -1,0 +1,143 @@
+"""Accounts, memberships, consent and tokens."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from annotation.audit import record_audit
+from annotation.errors import Refused
+from annotation.models import ApiToken, Consent, ConsentText, Membership, Project, User
+
+TOKEN_PREFIX = "ccd_"
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,180}\.[^@\s.]{1,60}")
+
+
+def create_user(
+    *, email: str, now: datetime, name: str = "", can_create_projects: bool = False
+) -> tuple[User, str]:
+    """A new account and its random password (shown once). Raises Refused when the address is taken."""
+    if not EMAIL.fullmatch(email.strip()):
+        raise Refused("This is not an e-mail address.", field="email")
+    if User.objects.filter(email=User.objects.normalise(email)).exists():
+        raise Refused("There is an account with this address already.", code="taken", field="email")
+    password = secrets.token_urlsafe(12)
+    with transaction.atomic():
+        user = User.objects.create_user(email, password, name=name, can_create_projects=can_create_projects)
+        record_audit(project=None, actor=None, action="user.created", obj=user, now=now)
+    return user, password
+
+
+def add_member(
+    *, project: Project, actor: User, email: str, role: str, now: datetime, is_simulated: bool = False
+) -> tuple[Membership, str | None]:
+    """Give a person a role; makes the account when there is none and returns its one-time password.
+
+    Raises Refused for an unknown role or a role that the person has already.
+    """
+    if role not in Membership.Role.values:
+        raise Refused(f"The roles are {', '.join(Membership.Role.values)}.", field="role")
+    with transaction.atomic():
+        user = User.objects.filter(email=User.objects.normalise(email)).first()
+        password = None
+        if user is None:
+            user, password = create_user(email=email, now=now)
+        membership, is_new = Membership.objects.get_or_create(
+            project=project,
+            user=user,
+            role=role,
+            defaults={
+                "pseudonym": "p" + secrets.token_hex(6),
+                "is_simulated": is_simulated,
+                "created_at": now,
+            },
+        )
+        if not is_new:
+            raise Refused(f"{user.email} is {role} here already.", code="taken", field="email")
+        record_audit(
+            project=project,
+            actor=actor,
+            action="membership.created",
+            obj=membership,
+            now=now,
+            data={"role": role},
+        )
+    return membership, password
+
+
+def give_consent(*, annotator: Membership, now: datetime) -> Consent | None:
+    """Agree to the project's current consent text; None when the project has none."""
+    text = current_consent_text(annotator.project)
+    if text is None:
+        return None
+    with transaction.atomic():
+        consent, is_new = Consent.objects.get_or_create(
+            consent_text=text, annotator=annotator, defaults={"given_at": now}
+        )
+        if is_new:
+            record_audit(
+                project=annotator.project,
+                actor=annotator.user,
+                action="consent.given",
+                obj=consent,
+                now=now,
+                data={"text": text.number},
+            )
+    return consent
+
+
+def current_consent_text(project: Project) -> ConsentText | None:
+    return project.consent_texts.order_by("-number").first()
+
+
+def create_token(
+    *,
+    user: User,
+    now: datetime,
+    name: str,
+    scopes: Iterable[str] = ("read", "annotate", "manage"),
+    projects: Iterable[Project] | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """A new API token (`ccd_` + 256 random bits), to be shown once; only its SHA-256 is stored."""
+    scopes = sorted(set(scopes))
+    if not scopes or not set(scopes) <= set(ApiToken.Scope.values):
+        raise Refused(f"The scopes are {', '.join(ApiToken.Scope.values)}; choose one or more.", field="scopes")
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    with transaction.atomic():
+        row = ApiToken.objects.create(
+            user=user,
+            digest=token_digest(token),
+            name=name,
+            scopes=scopes,
+            is_limited_to_projects=projects is not None,
+            created_at=now,
+            expires_at=expires_at,
+        )
+        row.projects.set(projects or [])
+        record_audit(
+            project=None, actor=user, action="token.created", obj=row, now=now, data={"scopes": scopes}
+        )
+    return token
+
+
+def revoke_token(*, token: ApiToken, actor: User, now: datetime) -> None:
+    with transaction.atomic():
+        if ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=now):
+            record_audit(project=None, actor=actor, action="token.revoked", obj=token, now=now)
+
+
+def token_digest(token: str) -> bytes:
+    """32 bytes. The token has 256 random bits, so a plain hash is as good as a slow one."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def set_preferences(*, user: User, theme: str, has_single_keys: bool) -> None:
+    """How the pages look and react for this person; nobody else's business, so not audited."""
+    if theme not in User.Theme.values:
+        raise Refused(f"The themes are {', '.join(User.Theme.values)}.", field="theme")
+    user.theme, user.has_single_keys = theme, has_single_keys
+    user.save(update_fields=["theme", "has_single_keys"])

@@ -1,0 +1,177 @@
+"""Projects and the versions of what they ask."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from annotation.audit import record_audit
+from annotation.errors import Refused
+from annotation.kinds import AnswerError, judgment_kinds
+from annotation.models import (
+    ConsentText,
+    Criterion,
+    GuidelineVersion,
+    Membership,
+    Project,
+    ProtocolVersion,
+    User,
+)
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+DEFAULT_GUIDELINE = """Read the prompt, then each response to its end. Judge what was asked for.
+
+A longer answer is not a better one. Check facts before style. When two responses are about equally good,
+say so. When you cannot judge an item, say why; it does not count against you.
+"""
+
+
+def create_project(
+    *,
+    actor: User,
+    now: datetime,
+    slug: str,
+    name: str,
+    protocol: Mapping[str, Any],
+    description: str = "",
+    guideline: str = DEFAULT_GUIDELINE,
+    consent: str = "",
+    seed: int | None = None,
+) -> Project:
+    """A project under its first protocol, with `actor` as lead. Raises Refused naming the field."""
+    if not SLUG.fullmatch(slug):
+        raise Refused(
+            "Use small letters, digits and hyphens, at most 60, starting with a letter or digit.",
+            field="slug",
+        )
+    if not name.strip() or len(name) > 120:
+        raise Refused("A project needs a name of at most 120 characters.", field="name")
+    try:
+        with transaction.atomic():
+            project = Project.objects.create(
+                slug=slug,
+                name=name.strip(),
+                description=description,
+                split_seed=secrets.randbits(62) if seed is None else seed,
+                created_at=now,
+                created_by=actor,
+            )
+            record_audit(project=project, actor=actor, action="project.created", obj=project, now=now)
+            Membership.objects.create(
+                project=project,
+                user=actor,
+                role=Membership.Role.LEAD,
+                pseudonym="p" + secrets.token_hex(6),
+                created_at=now,
+            )
+            publish_protocol(project=project, actor=actor, settings=protocol, now=now)
+            publish_guideline(project=project, actor=actor, text=guideline, now=now)
+            if consent:
+                publish_consent_text(project=project, actor=actor, text=consent, now=now)
+    except IntegrityError as error:
+        if "slug" in str(error):
+            raise Refused("There is a project with this slug already.", code="taken", field="slug") from None
+        raise
+    return project
+
+
+def publish_protocol(
+    *, project: Project, actor: User, settings: Mapping[str, Any], now: datetime
+) -> ProtocolVersion:
+    """The next protocol version; batches imported earlier keep theirs. Raises Refused."""
+    kind_key = settings.get("kind")
+    if not isinstance(kind_key, str) or kind_key not in judgment_kinds:
+        known = ", ".join(key for key, _ in judgment_kinds)
+        raise Refused(f"The kinds are {known}.", field="protocol.kind")
+    try:
+        spec = judgment_kinds.get(kind_key).protocol(settings)
+    except AnswerError as error:
+        raise Refused("The protocol does not fit its kind.", errors=error.errors) from None
+    with transaction.atomic():
+        protocol = ProtocolVersion.objects.create(
+            project=project,
+            number=next_number(project, "protocols"),
+            kind=spec.kind,
+            points=spec.points,
+            overlap=spec.overlap,
+            ties_allowed=spec.ties_allowed,
+            created_at=now,
+            created_by=actor,
+        )
+        Criterion.objects.bulk_create(
+            Criterion(
+                protocol=protocol,
+                position=position,
+                key=criterion.key,
+                name=criterion.name,
+                question=criterion.question,
+                low=criterion.low,
+                high=criterion.high,
+                ties_allowed=criterion.ties_allowed,
+                anchors=list(criterion.anchors),
+            )
+            for position, criterion in enumerate(spec.criteria)
+        )
+        record_audit(
+            project=project,
+            actor=actor,
+            action="protocol.published",
+            obj=protocol,
+            now=now,
+            data={"number": protocol.number, "kind": protocol.kind},
+        )
+    return protocol
+
+
+def publish_guideline(*, project: Project, actor: User, text: str, now: datetime) -> GuidelineVersion:
+    """The next version of the instructions (markdown)."""
+    if not text.strip():
+        raise Refused("The guide is empty.", field="text")
+    with transaction.atomic():
+        guideline = GuidelineVersion.objects.create(
+            project=project,
+            number=next_number(project, "guidelines"),
+            text=text,
+            created_at=now,
+            created_by=actor,
+        )
+        record_audit(
+            project=project,
+            actor=actor,
+            action="guideline.published",
+            obj=guideline,
+            now=now,
+            data={"number": guideline.number},
+        )
+    return guideline
+
+
+def publish_consent_text(*, project: Project, actor: User, text: str, now: datetime) -> ConsentText:
+    """The next consent text; every annotator is asked again before their next item."""
+    with transaction.atomic():
+        consent = ConsentText.objects.create(
+            project=project, number=next_number(project, "consent_texts"), text=text, created_at=now
+        )
+        record_audit(
+            project=project,
+            actor=actor,
+            action="consent_text.published",
+            obj=consent,
+            now=now,
+            data={"number": consent.number},
+        )
+    return consent
+
+
+def next_number(project: Project, relation: str) -> int:
+    """The next version number of a project's `relation`.
+
+    Race: two leads publish at once. The project row is locked, so they take their numbers in turn.
+    """
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    last: int | None = getattr(project, relation).aggregate(last=Max("number"))["last"]
+    return (last or 0) + 1

@@ -1,0 +1,35 @@
+"""Small drawing helps of the judging pages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def pips(option: Mapping[str, Any], segments: int) -> list[bool]:
+    """Bars of one segment from left to right, true where filled; they grow from the middle outwards.
+
+    A scale of 2 or 3 segments has one bar for each side, 5 two, 7 three, 8 four; the tie has one, empty.
+    """
+    top, strength = segments // 2, option["strength"]
+    if option["side"] == "t":
+        return [False]
+    bars = [True] * strength + [False] * (top - strength)
+    return bars[::-1] if option["side"] == "a" else bars
+
+
+@register.filter
+def verdict(option: Mapping[str, Any]) -> str:
+    """The words of a segment without its letter: "A much better" → "Much better"."""
+    words = str(option["label"]).split(" ", 1)[-1]
+    return words[:1].upper() + words[1:]
+
+
+@register.filter
+def minutes(total: int) -> str:
+    """65 → "1 h 5 min"."""
+    hours, rest = divmod(total, 60)
+    return f"{hours} h {rest} min" if hours else f"{rest} min"

@@ -1,0 +1,179 @@
+"""The quiet pages around judging: home, guide and consent, invitation, own work, end of the batch."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotation.access import access_annotator, access_project, roles_in
+from annotation.kinds import judgment_kinds
+from annotation.models import Batch, GuidelineVersion, Judgment, Membership, Project
+from annotation.selectors import (
+    AnnotatorProgress,
+    active_seconds_since,
+    annotator_progress,
+    current_guideline,
+    own_judgments,
+)
+from annotation.services.leases import held_leases, needs_consent
+from annotation.services.people import current_consent_text, give_consent
+from annotation.views.signed_in import SignedInRequest, signed_in
+
+ESTIMATE_MIN = 5
+"""Fewer own times than this say nothing about the next item."""
+EXCERPT_MAX = 140
+
+
+@dataclass(frozen=True)
+class OpenBatch:
+    batch: Batch
+    kind: str
+    progress: AnnotatorProgress
+
+    @property
+    def left(self) -> int:
+        return self.progress.total - self.progress.done
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One project as its annotator meets it on the home page; `seconds` is their usual time for an item."""
+
+    project: Project
+    batches: list[OpenBatch]
+    guideline: GuidelineVersion
+    has_held: bool
+    consent_needed: bool
+    submitted: int
+    seconds: float | None
+
+    @property
+    def left(self) -> int:
+        return sum(batch.left for batch in self.batches)
+
+    @property
+    def minutes_left(self) -> int | None:
+        return None if self.seconds is None else max(1, round(self.left * self.seconds / 60))
+
+
+def desk_of(annotator: Membership) -> Desk:
+    project = annotator.project
+    batches = project.batches.filter(state=Batch.State.OPEN).select_related("protocol")
+    return Desk(
+        project=project,
+        batches=[
+            OpenBatch(
+                batch, judgment_kinds.get(batch.protocol.kind).name, annotator_progress(annotator, batch)
+            )
+            for batch in batches.order_by("-priority", "number")
+        ],
+        guideline=current_guideline(project.pk),
+        has_held=bool(held_leases(annotator, timezone.now())),
+        consent_needed=needs_consent(annotator),
+        submitted=annotator.judgments.filter(superseded_by__isnull=True).count(),
+        seconds=usual_seconds(annotator),
+    )
+
+
+def usual_seconds(annotator: Membership) -> float | None:
+    """Median active seconds of the person's last fifty answers; None where too few carry a time."""
+    times = [j.active_seconds for j in own_judgments(annotator, limit=50) if j.active_seconds]
+    return median(times) if len(times) >= ESTIMATE_MIN else None
+
+
+@require_safe
+@never_cache
+@signed_in
+def home(request: SignedInRequest) -> HttpResponseBase:
+    """What there is to judge, and for other roles the way to their projects."""
+    memberships = (
+        request.user.memberships.filter(is_active=True).select_related("project", "user").order_by("project__name")
+    )
+    judging = [m for m in memberships if m.role == Membership.Role.ANNOTATOR]
+    projects = {m.project.pk: m.project for m in memberships if m.role != Membership.Role.ANNOTATOR}
+    desks = sorted((desk_of(annotator) for annotator in judging), key=lambda d: (not d.has_held, not d.left))
+    return render(request, "annotation/home.html", {"desks": desks, "projects": list(projects.values())})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@signed_in
+def guide(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """The instructions, and the consent form for an annotator who has not agreed yet."""
+    project = access_project(request.user, slug)
+    if request.method == "POST":
+        annotator = access_annotator(request.user, slug)
+        give_consent(annotator=annotator, now=timezone.now())
+        return redirect("task", slug=slug)
+    is_annotator = Membership.Role.ANNOTATOR in roles_in(request.user, project)
+    consent_needed = is_annotator and needs_consent(access_annotator(request.user, slug))
+    context = {
+        "project": project,
+        "guideline": current_guideline(project.pk),
+        "consent_text": current_consent_text(project) if consent_needed else None,
+        "is_annotator": is_annotator,
+    }
+    return render(request, "annotation/guide.html", context)
+
+
+@require_safe
+@never_cache
+@signed_in
+def task(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """The held item, or an invitation: a GET never leases."""
+    annotator = access_annotator(request.user, slug)
+    if needs_consent(annotator):
+        return redirect("guide", slug=slug)
+    held = held_leases(annotator, timezone.now())
+    if held:
+        return redirect("assignment", pk=held[0].assignment_id)
+    return render(request, "annotation/invitation.html", {"desk": desk_of(annotator)})
+
+
+@dataclass(frozen=True)
+class OwnAnswer:
+    judgment: Judgment
+    excerpt: str
+    can_change: bool
+
+
+@require_safe
+@never_cache
+@signed_in
+def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """The last twenty own answers, each with a way to change it while its batch is open."""
+    annotator = access_annotator(request.user, slug)
+    answers = [
+        OwnAnswer(judgment, excerpt(judgment), judgment.batch.state == Batch.State.OPEN)
+        for judgment in own_judgments(annotator)
+    ]
+    return render(request, "annotation/work.html", {"project": annotator.project, "answers": answers})
+
+
+def excerpt(judgment: Judgment) -> str:
+    """The beginning of what was asked, on one line."""
+    text = " ".join(judgment.item.prompt[-1]["content"].split())
+    return text if len(text) <= EXCERPT_MAX else text[:EXCERPT_MAX].rstrip() + "…"
+
+
+@require_safe
+@never_cache
+@signed_in
+def done(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """Why there is no next item: the batches are complete, or the rest is for other people."""
+    annotator = access_annotator(request.user, slug)
+    now = timezone.now()
+    is_complete = not Batch.objects.filter(
+        project=annotator.project, state=Batch.State.OPEN, assignments__state__in=["open", "leased"]
+    ).exists()
+    context = {
+        "desk": desk_of(annotator),
+        "minutes": round(active_seconds_since(annotator, now - timedelta(hours=12)) / 60),
+    }
+    template = "annotation/done.html" if is_complete else "annotation/nothing_left.html"
+    return render(request, template, context)

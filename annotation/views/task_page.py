@@ -1,0 +1,98 @@
+"""What a judging page is drawn from.
+
+Everything an annotator's page shows passes through `task_context`, and nothing else does: completions
+arrive as label and text only, so no model name, reference, gold flag or position can reach the page (I13).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+
+from annotation.kinds import FieldError, Screen, judgment_kinds
+from annotation.models import Assignment, Batch, Judgment, Membership
+from annotation.selectors import annotator_progress, current_guideline, own_judgments
+from annotation.views.signed_in import SignedInRequest
+
+READING_ORDER = {"system": "System", "user": "User", "assistant": "Assistant"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What stands in the form beside the answer: as typed before, or empty."""
+
+    note: str = ""
+    confidence: int | None = None
+    read_to_end: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """One item on one person's screen, with the key under which its answer is sent."""
+
+    annotator: Membership
+    assignment: Assignment
+    screen: Screen
+    attempt: int
+    submission_id: UUID | str
+    answer: Mapping[str, Any] | None = None
+    facts: Facts = field(default_factory=Facts)
+    errors: Sequence[FieldError] = ()
+    correction_of: Judgment | None = None
+
+
+def turns(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    return [{"role": READING_ORDER[m["role"]], "content": m["content"]} for m in messages]
+
+
+def task_context(page: TaskPage) -> dict[str, Any]:
+    """The context of `annotation/task_*.html`."""
+    assignment, screen = page.assignment, page.screen
+    item = assignment.item
+    if page.correction_of is None:
+        post_url = reverse("submit", args=[assignment.pk])
+        release_url = reverse("release", args=[assignment.pk])
+    else:
+        post_url = release_url = reverse("corrections", args=[page.correction_of.pk])
+    prompt = turns(item.prompt)
+    progress = annotator_progress(page.annotator, assignment.batch)
+    return {
+        "project": page.annotator.project,
+        "batch_name": assignment.batch.name,
+        "guideline": current_guideline(page.annotator.project_id),
+        "progress": {"done": progress.done, "total": progress.total, "current": progress.done + 1},
+        "last_judgment": last_correctable(page.annotator),
+        "correction": page.correction_of is not None,
+        "post_url": post_url,
+        "release_url": release_url,
+        "submission_id": page.submission_id,
+        "attempt": page.attempt,
+        "language": item.language,
+        "history": prompt[:-1],
+        "prompt": prompt[-1],
+        "turn": sum(turn["role"] == "User" for turn in prompt),
+        "responses": [
+            {"label": label, "side": label.lower(), "messages": turns(completion.messages)}
+            for label, completion in screen.by_label.items()
+        ],
+        "form": judgment_kinds.get(screen.protocol.kind).form_context(screen, page.answer),
+        "facts": page.facts,
+        "errors": page.errors,
+    }
+
+
+def last_correctable(annotator: Membership) -> Judgment | None:
+    """The newest own answer, when it can still be changed: what Undo opens."""
+    newest = own_judgments(annotator, limit=1)
+    return newest[0] if newest and newest[0].batch.state == Batch.State.OPEN else None
+
+
+def render_task(request: SignedInRequest, page: TaskPage, status: int = 200) -> HttpResponseBase:
+    """The whole page, or for htmx the content of `#task` with a fresh `#bar`."""
+    shell = "annotation/shell_fragment.html" if request.htmx else "annotation/shell_page.html"
+    kind = judgment_kinds.get(page.screen.protocol.kind)
+    return render(request, kind.template_name, task_context(page) | {"shell": shell}, status=status)

@@ -1,0 +1,190 @@
+"""Protocol settings → `ProtocolSpec`: the criteria, scales and defaults that all kinds share."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.kinds import CriterionSpec, ProtocolSpec
+from comparisons.kinds.checks import Problems, dotted, spoken
+
+OVERALL = "overall"
+DEFAULT_OVERLAP = 3
+MAX_OVERLAP = 50
+MAX_CRITERIA = 20
+KEY_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+HINTS = {
+    "instructions_followed": "Was every part of the request met, including length and format?",
+    "correctness": "Check the facts, the sums and the code before the style.",
+    "clarity": "Is it easy to follow for the person who asked?",
+    "safety": "Does it avoid harm, and does it avoid refusing what is harmless?",
+}
+
+
+@dataclass(frozen=True)
+class ScaleRules:
+    """How one kind turns a number of points into bounds. `points` is empty where there is no scale."""
+
+    points: Collection[int]
+    overall_points: int | None
+    criterion_points: int | None
+    bounds: Callable[[int, bool], tuple[int, int]]
+    """(points, is it `overall`) → lowest and highest stored value."""
+    has_ties: bool
+    """Whether the setting `ties` means anything; a rating has none, equal values are always possible."""
+    without_tie: Collection[int]
+    """Numbers of points that leave no middle, so no tie."""
+    overall_question: str
+    criterion_question: str
+    """With one place for the criterion's name."""
+
+
+def read_protocol(settings: Mapping[str, Any], kind: str, rules: ScaleRules) -> ProtocolSpec:
+    """Check `settings` and fill in every default. Raises AnswerError with dotted fields.
+
+    `criteria` may hold names, or objects {key, name, question?, points?, anchors?}. `overall` is added
+    when it is missing and always comes last.
+    """
+    problems = Problems()
+    allowed = ["kind", "criteria", "overlap"]
+    allowed += ["points"] if rules.points else []
+    allowed += ["ties"] if rules.has_ties else []
+    given = problems.mapping(settings, "", allowed)
+    if given.get("kind", kind) != kind:
+        problems.add("kind", "not_a_choice", f"These settings are read as {kind}.")
+    wanted = given.get("points") if rules.points else None
+    points = _read_points(wanted, "points", rules, rules.overall_points, problems)
+    ties = given.get("ties")
+    if ties is not None and not isinstance(ties, bool):
+        problems.add("ties", "not_a_boolean", "Send true or false.")
+        ties = None
+    if ties and points in rules.without_tie:
+        problems.add(
+            "ties",
+            "tie_not_possible",
+            f"A scale of {points} points has no middle for a tie.",
+        )
+    overlap = given.get("overlap")
+    overlap = DEFAULT_OVERLAP if overlap is None else problems.integer(overlap, "overlap", 1, MAX_OVERLAP)
+
+    criteria: dict[str, CriterionSpec] = {}
+    listed = given.get("criteria")
+    if listed is not None and not isinstance(listed, list | tuple):
+        problems.add("criteria", "not_a_list", "Send a list of criteria.")
+        listed = None
+    if listed is not None and len(listed) > MAX_CRITERIA:
+        problems.add("criteria", "too_many", f"Use at most {MAX_CRITERIA} criteria.")
+        listed = None
+    for index, entry in enumerate(listed or []):
+        criterion = _read_criterion(entry, dotted("criteria", index), rules, points, ties, problems)
+        if criterion is None:
+            continue
+        if criterion.key in criteria:
+            problems.add(
+                dotted("criteria", index),
+                "duplicate",
+                f"Two criteria have the key {criterion.key}.",
+            )
+        criteria[criterion.key] = criterion
+    overall = criteria.pop(OVERALL, None)
+    if overall is None:
+        overall = _read_criterion(OVERALL, "criteria", rules, points, ties, problems)
+    problems.raise_if_any()
+    if overall is None or overlap is None:  # for the type checker: both were reported above
+        raise AssertionError("a missing value without a reported problem")
+    return ProtocolSpec(
+        kind=kind,
+        points=points,
+        overlap=overlap,
+        ties_allowed=overall.ties_allowed,
+        criteria=[*criteria.values(), overall],
+    )
+
+
+def _read_points(
+    value: Any, field: str, rules: ScaleRules, default: int | None, problems: Problems
+) -> int | None:
+    if value is None:
+        return default
+    if isinstance(value, bool) or value not in rules.points:
+        problems.add(
+            field,
+            "not_a_choice",
+            f"Choose a number of points from {spoken(rules.points)}.",
+        )
+        return default
+    return int(value)
+
+
+def _read_criterion(
+    entry: Any,
+    field: str,
+    rules: ScaleRules,
+    overall_points: int | None,
+    ties: bool | None,
+    problems: Problems,
+) -> CriterionSpec | None:
+    if isinstance(entry, str):
+        entry = {"name": entry}
+        name_field = field
+    else:
+        name_field = dotted(field, "name")
+    allowed = ["key", "name", "question"] + (["points", "anchors"] if rules.points else [])
+    given = problems.mapping(entry, field, allowed)
+    if not given:
+        return None
+    name = given.get("name")
+    if name is None:
+        name = str(given.get("key", "")).replace("_", " ")
+    name = problems.text(name, name_field, longest=80).strip()
+    key = given.get("key", re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"))
+    if not isinstance(key, str) or not KEY_PATTERN.fullmatch(key):
+        problems.add(
+            dotted(field, "key"),
+            "bad_key",
+            "Give a key of small Latin letters, digits, - and _ that starts with a letter (at most 40).",
+        )
+        return None
+    is_overall = key == OVERALL
+    default_points = overall_points if is_overall else rules.criterion_points
+    wanted = given.get("points") if rules.points else None
+    points = _read_points(wanted, dotted(field, "points"), rules, default_points, problems)
+    if is_overall and points != overall_points:
+        problems.add(
+            dotted(field, "points"),
+            "contradiction",
+            "The points of overall are those of the protocol.",
+        )
+    low, high = (None, None) if points is None else rules.bounds(points, is_overall)
+    name = (name[:1].upper() + name[1:]) if name else key
+    asks = rules.overall_question if is_overall else rules.criterion_question.format(name=name.lower())
+    question = given.get("question")
+    if question is None:
+        question = HINTS.get(key, asks)
+    return CriterionSpec(
+        key=key,
+        name=name,
+        question=problems.text(question, dotted(field, "question"), longest=300),
+        low=low,
+        high=high,
+        ties_allowed=points not in rules.without_tie and ties is not False,
+        anchors=_read_anchors(
+            given.get("anchors") if rules.points else None, dotted(field, "anchors"), points, problems
+        ),
+    )
+
+
+def _read_anchors(value: Any, field: str, points: int | None, problems: Problems) -> tuple[str, ...]:
+    if value is None or value == []:
+        return ()
+    if not isinstance(value, list | tuple):
+        problems.add(field, "not_a_list", "Send a list of texts, one for each point.")
+        return ()
+    if len(value) != points:
+        problems.add(
+            field,
+            "wrong_length",
+            f"Give one anchor for each of the {points} points, or none.",
+        )
+    return tuple(problems.text(text, dotted(field, at), longest=200) for at, text in enumerate(value))

@@ -1,0 +1,142 @@
+"""Ranking: the completions from best to worst on each criterion; ties share a place."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from annotation.kinds import ProtocolSpec, Screen
+from comparisons.kinds.checks import Problems, dotted, echoed, spoken
+from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol
+from comparisons.kinds.ranking.form import answer_from_form, form_context
+from comparisons.models import RankingAnswer
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+    from annotation.models import Criterion, Judgment
+
+RULES = ScaleRules(
+    points=(),
+    overall_points=None,
+    criterion_points=None,
+    bounds=lambda points, is_overall: (0, points),
+    has_ties=True,
+    without_tie=(),
+    overall_question="Put the responses in order, best first.",
+    criterion_question="Put the responses in order on {name}, best first.",
+)
+
+Tiers = list[list[str]]
+"""Labels as shown, best first; a tie shares a list."""
+
+
+class RankingKind:
+    key = "ranking"
+    name = "Ranking"
+    template_name = "annotation/task_ranking.html"
+    completions_min = 2
+    completions_max = 9
+
+    def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
+        return read_protocol(settings, self.key, RULES)
+
+    def parse(self, answer: Mapping[str, Any], screen: Screen) -> dict[str, Tiers]:
+        """Criterion key → tiers. Criteria other than overall come as `criteria.<key>.ranking`."""
+        problems = Problems()
+        others = [criterion.key for criterion in screen.criteria if criterion.key != OVERALL]
+        given = problems.mapping(answer, "", ["ranking", "criteria"])
+        criteria = problems.mapping(given.get("criteria", {}), "criteria", others)
+        rankings: dict[str, Tiers] = {}
+        for criterion in screen.criteria:
+            if criterion.key == OVERALL:
+                entry, prefix = given, ""
+            elif criterion.key in criteria:
+                prefix = dotted("criteria", criterion.key)
+                entry = problems.mapping(criteria[criterion.key], prefix, ["ranking"])
+            else:
+                problems.add(
+                    dotted("criteria", criterion.key),
+                    "required",
+                    f"Please answer {criterion.name}.",
+                )
+                continue
+            field = dotted(prefix, "ranking")
+            if "ranking" in entry:
+                rankings[criterion.key] = _read_tiers(entry["ranking"], field, criterion, screen, problems)
+            else:
+                problems.add(field, "required", f"Please answer {criterion.name}.")
+        problems.raise_if_any()
+        return rankings
+
+    def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
+        return answer_from_form(form, screen)
+
+    def store(self, judgment: "Judgment", parsed: dict[str, Tiers], screen: Screen) -> None:
+        RankingAnswer.objects.bulk_create(
+            RankingAnswer(
+                judgment=judgment,
+                criterion=criterion,
+                completion=screen.by_label[label],
+                rank=rank,
+            )
+            for criterion in screen.criteria
+            for label, rank in competition_ranks(parsed[criterion.key]).items()
+        )
+
+    def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
+        labels = {completion.pk: label for label, completion in screen.by_label.items()}
+        tiers: dict[int, dict[int, list[str]]] = {criterion.pk: {} for criterion in screen.criteria}
+        for row in judgment.ranking_answers.all():
+            tiers[row.criterion_id].setdefault(row.rank, []).append(labels[row.completion_id])
+        shown: dict[str, dict[str, Any]] = {
+            criterion.key: {
+                "ranking": [sorted(tiers[criterion.pk][rank]) for rank in sorted(tiers[criterion.pk])]
+            }
+            for criterion in screen.criteria
+        }
+        answer = shown.pop(OVERALL)
+        if shown:
+            answer["criteria"] = shown
+        return answer
+
+    def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+        return form_context(screen, answer or {})
+
+
+def competition_ranks(tiers: Tiers) -> dict[str, int]:
+    """Label → rank where a tie takes the better rank and the next place is skipped: 1, 2, 2, 4."""
+    ranks: dict[str, int] = {}
+    for tier in tiers:
+        ranks.update(dict.fromkeys(tier, len(ranks) + 1))
+    return ranks
+
+
+def _read_tiers(value: Any, field: str, criterion: "Criterion", screen: Screen, problems: Problems) -> Tiers:
+    if not isinstance(value, list) or not all(isinstance(tier, list) for tier in value):
+        problems.add(
+            field,
+            "not_a_list",
+            'Send a list of lists, best first: [["C"], ["A", "D"], ["B"]].',
+        )
+        return []
+    seen: set[str] = set()
+    for at, tier in enumerate(value):
+        if not tier:
+            problems.add(dotted(field, at), "empty", "Leave out places that hold nothing.")
+        if len(tier) > 1 and not criterion.ties_allowed:
+            problems.add(dotted(field, at), "tie_not_allowed", f"{criterion.name} takes no ties.")
+        for place, label in enumerate(tier):
+            if not isinstance(label, str) or label not in screen.labels:
+                detail = f"{echoed(label)} is not shown; the labels are {spoken(screen.labels)}."
+                problems.add(dotted(field, at, place), "not_a_choice", detail)
+            elif label in seen:
+                problems.add(
+                    dotted(field, at, place),
+                    "duplicate",
+                    f"{label} has a place already.",
+                )
+            else:
+                seen.add(label)
+    missing = [label for label in screen.labels if label not in seen]
+    if missing:
+        problems.add(field, "required", f"Please place {spoken(missing)}.")
+    return value

@@ -1,0 +1,68 @@
+"""The plain form of a ranking task: one number for each completion; equal numbers are a tie."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from annotation.kinds import Screen
+from comparisons.kinds.criteria import OVERALL
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+
+def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
+    """An API answer out of `rank-<criterion>-<label>`; a label without a number stays out."""
+    answer: dict[str, Any] = {}
+    for criterion in screen.criteria:
+        tiers: dict[int, list[str]] = {}
+        for label in screen.labels:
+            try:
+                rank = int(form.get(f"rank-{criterion.key}-{label}", ""))
+            except ValueError:
+                continue
+            tiers.setdefault(rank, []).append(label)
+        ranking = [tiers[rank] for rank in sorted(tiers)]
+        if criterion.key == OVERALL:
+            answer["ranking"] = ranking
+        else:
+            answer.setdefault("criteria", {})[criterion.key] = {"ranking": ranking}
+    return answer
+
+
+def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """{"questions": […]} with one select for each completion; the parts of `answer` that fit are chosen."""
+    places = list(range(1, len(screen.completions) + 1))
+    questions = []
+    for criterion in screen.criteria:
+        chosen = _ranks(answer, criterion.key)
+        questions.append(
+            {
+                "key": criterion.key,
+                "name": criterion.name,
+                "question": criterion.question,
+                "ranks": [
+                    {
+                        "label": label,
+                        "field": f"rank-{criterion.key}-{label}",
+                        "options": places,
+                        "value": chosen.get(label),
+                    }
+                    for label in screen.labels
+                ],
+            }
+        )
+    return {"questions": questions}
+
+
+def _ranks(answer: Mapping[str, Any], key: str) -> dict[str, int]:
+    """Label → number to show. Places are counted as competition ranks, so that they read as printed."""
+    entry: Any = answer
+    if key != OVERALL:
+        criteria = answer.get("criteria")
+        entry = criteria.get(key) if isinstance(criteria, Mapping) else None
+    tiers = entry.get("ranking") if isinstance(entry, Mapping) else None
+    ranks: dict[str, int] = {}
+    for tier in tiers if isinstance(tiers, list) else []:
+        labels = [label for label in tier if isinstance(label, str)] if isinstance(tier, list) else []
+        ranks.update(dict.fromkeys(labels, len(ranks) + 1))
+    return ranks

@@ -1,0 +1,197 @@
+"""Rating: a value for each completion on each criterion, and problems marked in the text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from annotation.kinds import ProtocolSpec, Screen
+from comparisons.kinds.checks import Problems, dotted, spoken
+from comparisons.kinds.criteria import ScaleRules, read_protocol
+from comparisons.kinds.rating.form import answer_from_form, form_context
+from comparisons.models import RatingAnswer, SpanMark
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+    from annotation.models import Completion, Judgment
+
+MAX_SPANS = 200
+
+RULES = ScaleRules(
+    points=(2, 3, 4, 5, 6, 7, 8, 9, 10),
+    overall_points=7,
+    criterion_points=5,
+    # Helpfulness and its kind count from 0 (0–4), the overall mark from 1 (1–7), as in the data sets
+    # that people compare with.
+    bounds=lambda points, is_overall: (1, points) if is_overall else (0, points - 1),
+    has_ties=False,
+    without_tie=(),
+    overall_question="How good is this response overall?",
+    criterion_question="How good is this response on {name}?",
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    label: str
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """`values`: label as shown → criterion key → value."""
+
+    values: dict[str, dict[str, int]]
+    spans: tuple[Span, ...]
+
+
+class RatingKind:
+    key = "rating"
+    name = "Rating"
+    template_name = "annotation/task_rating.html"
+    completions_min = 1
+    completions_max = 9
+
+    def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
+        return read_protocol(settings, self.key, RULES)
+
+    def parse(self, answer: Mapping[str, Any], screen: Screen) -> Ratings:
+        """Every criterion for every label; `spans` may be left out."""
+        problems = Problems()
+        given = problems.mapping(answer, "", ["ratings", "spans"])
+        if "ratings" not in given:
+            problems.add("ratings", "required", f"Please rate {spoken(screen.labels)}.")
+        ratings = problems.mapping(given.get("ratings", {}), "ratings", screen.labels)
+        values = {
+            label: _read_values(ratings[label], dotted("ratings", label), screen, problems)
+            for label in screen.labels
+            if label in ratings
+        }
+        if "ratings" in given:
+            for label in screen.labels:
+                if label not in ratings:
+                    problems.add(dotted("ratings", label), "required", f"Please rate {label}.")
+        spans = _read_spans(given.get("spans", []), screen, problems)
+        problems.raise_if_any()
+        return Ratings(values, spans)
+
+    def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
+        return answer_from_form(form, screen)
+
+    def store(self, judgment: "Judgment", parsed: Ratings, screen: Screen) -> None:
+        RatingAnswer.objects.bulk_create(
+            RatingAnswer(
+                judgment=judgment,
+                criterion=criterion,
+                completion=completion,
+                value=parsed.values[label][criterion.key],
+            )
+            for label, completion in screen.by_label.items()
+            for criterion in screen.criteria
+        )
+        SpanMark.objects.bulk_create(
+            SpanMark(
+                judgment=judgment,
+                completion=screen.by_label[span.label],
+                start=span.start,
+                end=span.end,
+                type=span.type,
+            )
+            for span in parsed.spans
+        )
+
+    def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
+        labels = {completion.pk: label for label, completion in screen.by_label.items()}
+        keys = {criterion.pk: criterion.key for criterion in screen.criteria}
+        ratings: dict[str, dict[str, int]] = {label: {} for label in screen.labels}
+        for row in judgment.rating_answers.order_by("criterion__position"):
+            ratings[labels[row.completion_id]][keys[row.criterion_id]] = row.value
+        answer: dict[str, Any] = {"ratings": ratings}
+        spans = [
+            {
+                "label": labels[mark.completion_id],
+                "start": mark.start,
+                "end": mark.end,
+                "type": mark.type,
+            }
+            for mark in judgment.span_marks.order_by("id")
+        ]
+        if spans:
+            answer["spans"] = spans
+        return answer
+
+    def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+        return form_context(screen, answer or {})
+
+
+def span_text(completion: "Completion") -> str:
+    """The text that span offsets count in: the messages in order, a blank line between them."""
+    return "\n\n".join(message["content"] for message in completion.messages)
+
+
+def _read_values(value: Any, field: str, screen: Screen, problems: Problems) -> dict[str, int]:
+    given = problems.mapping(value, field, [criterion.key for criterion in screen.criteria])
+    values: dict[str, int] = {}
+    for criterion in screen.criteria:
+        if criterion.low is None or criterion.high is None:
+            raise ValueError(f"the rating criterion {criterion.key} has no scale")
+        at = dotted(field, criterion.key)
+        if criterion.key not in given:
+            problems.add(at, "required", f"Please answer {criterion.name}.")
+            continue
+        number = problems.integer(given[criterion.key], at, criterion.low, criterion.high)
+        if number is not None:
+            values[criterion.key] = number
+    return values
+
+
+def _read_spans(value: Any, screen: Screen, problems: Problems) -> tuple[Span, ...]:
+    if not isinstance(value, list):
+        problems.add("spans", "not_a_list", "Send a list of marks.")
+        return ()
+    if len(value) > MAX_SPANS:
+        problems.add("spans", "too_many", f"Use at most {MAX_SPANS} marks.")
+        return ()
+    spans: list[Span] = []
+    for index, entry in enumerate(value):
+        span = _read_span(entry, dotted("spans", index), screen, problems)
+        if span in spans:
+            problems.add(dotted("spans", index), "duplicate", "This mark is there already.")
+        elif span is not None:
+            spans.append(span)
+    return tuple(spans)
+
+
+def _read_span(entry: Any, field: str, screen: Screen, problems: Problems) -> Span | None:
+    names = ["label", "start", "end", "type"]
+    given = problems.mapping(entry, field, names)
+    missing = [name for name in names if name not in given]
+    for name in missing:
+        problems.add(dotted(field, name), "required", "A mark needs label, start, end and type.")
+    if missing:
+        return None
+    label, kind = given["label"], given["type"]
+    if kind not in SpanMark.Type.values:
+        problems.add(
+            dotted(field, "type"),
+            "not_a_choice",
+            f"Choose from {spoken(SpanMark.Type.values)}.",
+        )
+    if label not in screen.labels:
+        problems.add(
+            dotted(field, "label"),
+            "not_a_choice",
+            f"Choose from {spoken(screen.labels)}.",
+        )
+        return None
+    length = len(span_text(screen.by_label[label]))
+    start = problems.integer(given["start"], dotted(field, "start"), 0, length)
+    end = problems.integer(given["end"], dotted(field, "end"), 0, length)
+    if start is None or end is None:
+        return None
+    if start >= end:
+        problems.add(dotted(field, "end"), "out_of_range", "The end must lie behind the start.")
+        return None
+    return Span(label, start, end, kind)

@@ -1,0 +1,10 @@
+"""Tables of what judgments mean. `answers` holds one typed table for each kind of answer."""
+
+from comparisons.models.answers import (
+    PairwiseAnswer,
+    RankingAnswer,
+    RatingAnswer,
+    SpanMark,
+)
+
+__all__ = ["PairwiseAnswer", "RankingAnswer", "RatingAnswer", "SpanMark"]

@@ -1,0 +1,118 @@
+"""How often a reward model agrees with people, and what that figure is worth.
+
+Pairwise accuracy: 1 for a test pair that the model ranks as people did, ½ for a tie, 0 otherwise. Pairs of
+one prompt are not independent, so the interval is a percentile bootstrap over prompts (Efron 1979). Every
+figure stands beside what needs no model: chance, always the longer completion, always the shorter one, and,
+where several people judged, one person against the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rewards.pairs import PreferencePair, prompt_groups
+
+FloatArray = npt.NDArray[np.float64]
+
+N_RESAMPLES = 2000
+CHANCE = 0.5
+BLOCK_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share in [0, 1] with its interval, n and the parameters of the bootstrap."""
+
+    value: float
+    low: float
+    high: float
+    n_pairs: int
+    n_prompts: int
+    confidence: float
+    n_resamples: int
+    seed: int
+
+
+def pairwise_accuracy(
+    margins: npt.ArrayLike,
+    groups: npt.NDArray[np.int64],
+    *,
+    seed: int,
+    n_resamples: int = N_RESAMPLES,
+    confidence: float = 0.95,
+) -> Accuracy:
+    """Share of pairs with a margin above 0; a margin of 0 counts half.
+
+    ``margins`` and ``groups`` (the prompt of each pair) have shape (P,). Raises ValueError for no pairs and
+    for margins that are not finite.
+    """
+    signs = np.sign(np.asarray(margins, np.float64))
+    if not len(signs) or not np.isfinite(signs).all():
+        raise ValueError("accuracy needs at least one pair, and finite margins")
+    return _mean_over_prompts((signs + 1) / 2, groups, seed, n_resamples, confidence)
+
+
+def longer_wins(
+    pairs: Sequence[PreferencePair], *, seed: int, n_resamples: int = N_RESAMPLES
+) -> Accuracy:
+    """How often the longer completion (in characters) was preferred; equal lengths count half."""
+    margins = [len(pair.chosen) - len(pair.rejected) for pair in pairs]
+    return pairwise_accuracy(margins, prompt_groups(pairs), seed=seed, n_resamples=n_resamples)
+
+
+def shorter_wins(
+    pairs: Sequence[PreferencePair], *, seed: int, n_resamples: int = N_RESAMPLES
+) -> Accuracy:
+    """How often the shorter completion was preferred: 1 − ``longer_wins``."""
+    margins = [len(pair.rejected) - len(pair.chosen) for pair in pairs]
+    return pairwise_accuracy(margins, prompt_groups(pairs), seed=seed, n_resamples=n_resamples)
+
+
+def human_ceiling(
+    votes: Sequence[Sequence[int]],
+    groups: npt.NDArray[np.int64],
+    *,
+    seed: int,
+    n_resamples: int = N_RESAMPLES,
+) -> Accuracy | None:
+    """One annotator against the others: the accuracy that a person reaches on these pairs.
+
+    ``votes[p]`` are the signed preferences of pair p, one a person, above 0 for one side, 0 for a tie;
+    ``groups`` has shape (P,). Each person in turn is held out and compared with the sign of the sum of the
+    others; a tie on either side counts half. Pairs with a single vote are left out; None if nothing is left.
+    """
+    agreed, prompts = [], []
+    for pair_votes, group in zip(votes, groups, strict=True):
+        signs = np.sign(np.asarray(pair_votes, np.float64))
+        if len(signs) >= 2:
+            agreed.append(np.mean((signs * np.sign(signs.sum() - signs) + 1) / 2))
+            prompts.append(group)
+    if not agreed:
+        return None
+    return _mean_over_prompts(np.array(agreed), np.array(prompts), seed, n_resamples, 0.95)
+
+
+def _mean_over_prompts(
+    correct: FloatArray, groups: npt.NDArray[np.int64], seed: int, n_resamples: int, confidence: float
+) -> Accuracy:
+    """Mean of ``correct`` over pairs; whole prompts are resampled, so that a resample's n of pairs varies."""
+    _, prompt = np.unique(groups, return_inverse=True)
+    n_pairs = np.bincount(prompt).astype(np.float64)
+    sums = np.bincount(prompt, weights=correct)
+    n_prompts = len(n_pairs)
+    rng = np.random.default_rng(seed)
+    block = max(1, BLOCK_CELLS // n_prompts)
+    estimates = []
+    for start in range(0, n_resamples, block):
+        drawn = rng.integers(n_prompts, size=(min(block, n_resamples - start), n_prompts))
+        estimates.append(sums[drawn].sum(axis=1) / n_pairs[drawn].sum(axis=1))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(np.concatenate(estimates), [tail, 1 - tail])
+    return Accuracy(
+        value=float(correct.mean()), low=float(low), high=float(high), n_pairs=len(correct),
+        n_prompts=n_prompts, confidence=confidence, n_resamples=n_resamples, seed=seed,
+    )  # fmt: skip

@@ -1,0 +1,121 @@
+"""One throw-away PostgreSQL for the whole run, and the tiers that need more than Python.
+
+The cluster belongs to the process that the user started (the xdist controller, or the only process); workers
+learn its address through the environment. A DATABASE_URL that is already set is used as it is. Settings are
+named here and not in pyproject.toml, so that they are read only once the cluster is there.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from annotation.runtime import postgres, roles
+
+ROOT = Path(__file__).resolve().parents[1]
+CLUSTER = pytest.StashKey[postgres.Cluster]()
+TIERS = ("browser", "data", "trl")
+
+
+def _start_cluster(config: pytest.Config) -> str:
+    """Start the cluster of this run and return the address its tests use: an owner who may make databases."""
+    cluster = postgres.throw_away_cluster()
+    config.stash[CLUSTER] = cluster
+    cluster.start()
+    password = secrets.token_urlsafe(24)
+    roles.create_roles(cluster.superuser_url, owner_password=password, application_password=password)
+    with psycopg.connect(cluster.superuser_url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE {roles.OWNER} CREATEDB")
+    # Every database made from now on has the message queue, so Celery tests work in any of them.
+    template = cluster.url(postgres.SUPERUSER, cluster.password, "template1")
+    for database in (template, cluster.url(postgres.SUPERUSER, cluster.password, roles.DATABASE)):
+        roles.install_queue(database, user=roles.OWNER)
+    os.environ["VAR"] = str(cluster.home / "var")
+    return cluster.url(roles.OWNER, password, roles.DATABASE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a database before Django reads its settings."""
+    if config.getoption("help") or config.getoption("version"):
+        return
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
+    if not os.environ.get("DATABASE_URL"):
+        os.environ["DATABASE_URL"] = _start_cluster(config)
+    import django
+
+    import annotation.config.celery  # noqa: F401  (what a task enqueued in a test goes through)
+
+    django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop and remove the cluster, also after Ctrl-C."""
+    cluster = config.stash.get(CLUSTER, None)
+    if cluster is not None:
+        postgres.discard(cluster)
+
+
+# Tiers: what a machine may lack. Each skip says what is missing; CI turns it into a failure.
+
+
+def chromium() -> Path | None:
+    """The browser, from CHROMIUM or the search path."""
+    named = os.environ.get("CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return Path(found) if found else None
+
+
+def data_folder() -> Path:
+    """Where the shared real data lies on this machine, whether or not it is there."""
+    return Path(os.environ.get("CONCORD_DATA") or ROOT.parent / "shared" / "data")
+
+
+def _missing(tier: str) -> str | None:
+    """What keeps a tier from running here, or None."""
+    if tier == "browser" and chromium() is None:
+        return "Chromium is not installed (Debian: apt-get install chromium)"
+    if tier == "data" and not data_folder().is_dir():
+        return f"the shared data is not at {data_folder()} (set CONCORD_DATA)"
+    if tier == "trl" and not (ROOT / ".venv-trl" / "bin" / "python").exists():
+        return "the TRL environment is not installed (make trl)"
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run; fail instead where CONCORD_REQUIRE names the tier."""
+    for tier in TIERS:
+        if item.get_closest_marker(tier) is None:
+            continue
+        missing = _missing(tier)
+        if missing is None:
+            continue
+        if tier in os.environ.get("CONCORD_REQUIRE", "").split(","):
+            pytest.fail(f"{tier} is required here, but {missing}", pytrace=False)
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of shared real data. Use together with `@pytest.mark.data`."""
+    return data_folder()
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    """The browser's executable. Use together with `@pytest.mark.browser`."""
+    found = chromium()
+    assert found is not None, "mark the test with @pytest.mark.browser"
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _own_files(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Uploads and releases of one test lie in a folder of their own."""
+    settings.MEDIA_ROOT = tmp_path_factory.mktemp("files")  # type: ignore[attr-defined]
+    yield
