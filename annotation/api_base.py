@@ -184,7 +184,7 @@ def idempotent(method: View) -> View:
                 key=key,
                 body_hash=body_hash,
                 status=response.status_code,
-                answer=response.data,
+                answer=json.loads(JSONRenderer().render(response.data)),
                 created_at=timezone.now(),
             )
             return response

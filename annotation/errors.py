@@ -12,11 +12,21 @@ class Refused(Exception):
     """
 
     def __init__(
-        self, detail: str, *, code: str = "invalid", field: str = "", status: int = 422,
+        self,
+        detail: str,
+        *,
+        code: str = "invalid",
+        field: str = "",
+        status: int = 422,
         errors: Sequence[FieldError] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code
         self.status = status
         self.errors = list(errors) or ([FieldError(field, code, detail)] if field else [])
+
+    def below(self, field: str) -> "Refused":
+        """The same refusal, its fields dotted below `field`."""
+        errors = [FieldError(f"{field}.{e.field}" if e.field else field, e.code, e.detail) for e in self.errors]
+        return Refused(self.detail, code=self.code, status=self.status, errors=errors)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import batches, projects, work
+from annotation.api import projects, work
 
 urlpatterns = [
     path("projects", projects.ProjectsView.as_view(), name="api-projects"),
@@ -10,7 +10,6 @@ urlpatterns = [
     path("projects/<slug:slug>/protocols", projects.ProtocolsView.as_view(), name="api-protocols"),
     path("projects/<slug:slug>/guidelines", projects.GuidelinesView.as_view(), name="api-guidelines"),
     path("projects/<slug:slug>/members", projects.MembersView.as_view(), name="api-members"),
-    *batches.urlpatterns,
     path("projects/<slug:slug>/lease", work.LeaseView.as_view(), name="api-lease"),
     path("jobs/<uuid:job_id>", projects.JobView.as_view(), name="api-job"),
     path("assignments/<int:pk>/extend", work.ExtendView.as_view(), name="api-extend"),

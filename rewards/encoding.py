@@ -27,7 +27,7 @@ MODEL_KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 MAX_TERMS = 30_000
 # A term has an L2 norm of at most 1 over the whole text, a scaled surface feature one of about 1 each: the
 # factor lets one penalty serve both blocks.
-TERM_FACTOR = 3.0
+TERM_FACTOR = 2.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from annotation.config.logs import logging_settings
 from annotation.runtime.errors import RuntimeFault
-from annotation.runtime.instance import INSTANCE_FILE, django_database, read_json, var_folder
+from annotation.runtime.instance import INSTANCE_FILE, django_database, queue_conninfo, read_json, var_folder
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR = var_folder()
@@ -149,6 +149,7 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
+AXES_LOCKOUT_CALLABLE = "annotation.views.session.locked_out"
 
 # Sessions and cookies. Browsers share cookies between the ports of a host, so each instance has its own names.
 _suffix = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]
@@ -227,12 +228,14 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# Background work. Without a broker of its own it travels through the same PostgreSQL (pgmq).
-_broker = _outside("BROKER_URL")
-CELERY_BROKER_URL = _broker or "pgmq://"
+# Background work. Without a broker of its own (`pgmq://` alone says so too) it travels through the same
+# PostgreSQL.
+_broker = _outside("BROKER_URL") or "pgmq://"
+CELERY_BROKER_URL = _broker
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
-if CELERY_BROKER_URL.startswith("pgmq:"):
+if _broker.startswith("pgmq:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "conn_string": queue_conninfo(_outside("DATABASE_URL") if _broker == "pgmq://" else _broker),
         "init_extension": False,  # the schema is plain SQL, installed by `manage.py up`
         "pool_size": 2,
         # A message whose worker was killed is delivered again after this many seconds. A task that runs
@@ -241,8 +244,6 @@ if CELERY_BROKER_URL.startswith("pgmq:"):
         "wait_time_seconds": 1,
         "polling_interval": 0.1,
     }
-    if CELERY_BROKER_URL == "pgmq://":  # no address of its own
-        CELERY_BROKER_TRANSPORT_OPTIONS["conn_string"] = _outside("DATABASE_URL")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "concord"
 CELERY_TASK_ACKS_LATE = True

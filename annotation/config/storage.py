@@ -1,9 +1,16 @@
 """Static files under hashed names, so that browsers may keep them for ever."""
 
+from django.contrib.staticfiles.storage import HashedFilesMixin
 from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+_, IMPORTS = HashedFilesMixin._js_module_import_aggregation_patterns
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):
-    """Hashed and compressed; `import` statements between our ES modules are rewritten to the hashed names too."""
+    """Hashed and compressed; `import … from "./x.js";` between our ES modules becomes the hashed name too.
+
+    Only in `static/js`: vendored scripts have examples in comments that look like imports.
+    """
 
     support_js_module_import_aggregation = True
+    _js_module_import_aggregation_patterns = ("js/*.js", IMPORTS)

@@ -1,12 +1,24 @@
 """Every address of the site: each app brings its own."""
 
-from django.urls import path
+from csp.decorators import csp_update
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from annotation.config import health
 
+# Swagger UI sets style attributes from its script and draws its icons from data: addresses. Only its own
+# page allows that; it shows no text of models or people.
+docs = csp_update({"style-src": ["'unsafe-inline'"], "img-src": ["data:"]})(
+    SpectacularSwaggerSplitView.as_view(url_name="api-schema")
+)
+
 urlpatterns = [
+    path("", include("annotation.urls")),
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
+    path("api/v1/schema", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/v1/docs", docs, name="api-docs"),
+    path("api/v1/", include("annotation.urls_api")),
 ]
 
 handler500 = "annotation.config.health.server_error"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
-from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block import StateBlock, table
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -26,7 +26,9 @@ SIZE_LIMIT: Final = 100_000
 LINE_LIMIT: Final = 5_000
 STEP_BUDGET: Final = 50_000
 """Parser steps of one text; a page of prose takes a few hundred."""
-NESTING_LIMIT: Final = 32
+CELL_LIMIT: Final = 20_000
+"""Table cells. A row of one character gets as many cells as its table has columns."""
+NESTING_LIMIT: Final = 24
 """Levels of the parser (a list takes two). Deeper text is shown as plain text, because the parser drops it."""
 
 
@@ -52,6 +54,16 @@ def _guard_block(
 def _guard_inline(state: StateInline, silent: bool) -> bool:
     _spend(state.env, state.level)
     return False
+
+
+def _table(state: StateBlock, first_line: int, end_line: int, silent: bool) -> bool:
+    before = len(state.tokens)
+    found = table(state, first_line, end_line, silent)
+    # A cell is three tokens: open, text, close.
+    state.env["cells"] = cells = state.env.get("cells", 0) + (len(state.tokens) - before) // 3
+    if cells > CELL_LIMIT:
+        raise TooComplex(f"more than {CELL_LIMIT} table cells")
+    return found
 
 
 def _address(url: str) -> str:
@@ -199,7 +211,8 @@ def _build() -> MarkdownIt:
     }
     md = MarkdownIt("commonmark", options, renderer_cls=_Renderer)
     md.enable(["table", "strikethrough"]).use(maths_plugin)
-    md.block.ruler.before("code", "guard", _guard_block)
+    md.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
+    md.block.ruler.before("table", "guard", _guard_block)
     md.inline.ruler.before("text", "guard", _guard_inline)
     return md
 

@@ -25,7 +25,8 @@ from annotation.rendering.marks import has_invisible, visible
 TEX_LIMIT: Final = 2000
 """Characters of one formula. Longer ones are shown as TeX."""
 TEX_TOTAL_LIMIT: Final = 20_000
-"""Characters of all formulas of one text that are converted; conversion costs about 10 µs a character."""
+"""Characters of all formulas of one text that are converted, each formula counting OVERHEAD more."""
+OVERHEAD: Final = 20
 NESTING_LIMIT: Final = 24
 
 # Definitions could grow a short formula without end, and colours could hide a part of it.
@@ -111,7 +112,7 @@ def mathml(tex: str, *, display: bool) -> str | None:
 
 def formula(tex: str, env: EnvType, *, display: bool) -> str:
     """MathML, or the TeX itself in `code.tex` when there is no good MathML for it."""
-    spent = env["tex_characters"] = env.get("tex_characters", 0) + len(tex)
+    spent = env["tex_characters"] = env.get("tex_characters", 0) + len(tex) + OVERHEAD
     converted = mathml(tex, display=display) if spent <= TEX_TOTAL_LIMIT else None
     if converted is not None:
         return converted

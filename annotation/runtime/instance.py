@@ -1,12 +1,13 @@
 """The files of a running instance under VAR, and how an address of PostgreSQL becomes Django's settings."""
 
+import getpass
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from annotation.runtime.errors import RuntimeFault
 
@@ -56,10 +57,7 @@ def django_database(url: str) -> dict[str, Any]:
     """
     if not url.startswith(("postgresql://", "postgres://")):
         raise RuntimeFault("DATABASE_URL must begin with postgresql://; Concord runs on PostgreSQL only.")
-    try:
-        parts = {key: str(value) for key, value in conninfo_to_dict(url).items()}
-    except ProgrammingError as error:
-        raise RuntimeFault(f"DATABASE_URL is no PostgreSQL address: {str(error).strip()}") from error
+    parts = _parts("DATABASE_URL", url)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", "concord"),
@@ -69,3 +67,27 @@ def django_database(url: str) -> dict[str, Any]:
         "PORT": parts.pop("port", ""),
         "OPTIONS": parts,
     }
+
+
+def queue_conninfo(url: str) -> str:
+    """The key=value form of a `pgmq://` or `postgresql://` address, for kombu's `conn_string`.
+
+    Always given: without it the pgmq client would take DATABASE_URL from the environment, whatever BROKER_URL
+    says, and it reads percent-encoded socket folders wrongly. It knows these five values only (no sslmode: use
+    libpq's PGSSLMODE).
+    """
+    parts = _parts("BROKER_URL", "postgresql:" + url.partition(":")[2])
+    return make_conninfo(
+        host=parts.get("host", "localhost"),
+        port=parts.get("port", "5432"),
+        dbname=parts.get("dbname", "concord"),
+        user=parts.get("user") or getpass.getuser(),
+        password=parts.get("password", ""),
+    )
+
+
+def _parts(name: str, url: str) -> dict[str, str]:
+    try:
+        return {key: str(value) for key, value in conninfo_to_dict(url).items()}
+    except ProgrammingError as error:
+        raise RuntimeFault(f"{name} is no PostgreSQL address: {str(error).strip()}") from error

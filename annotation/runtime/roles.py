@@ -64,7 +64,7 @@ def install_queue(url: str, *, user: str | None = None) -> bool:
         missing = found is None or not found[0]
         if missing:
             connection.execute(get_embedded_install_sql().encode())
-        if user is not None:
+        if missing and user is not None:
             for statement in (
                 "GRANT USAGE, CREATE ON SCHEMA pgmq TO {}",
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgmq TO {}",

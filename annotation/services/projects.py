@@ -68,7 +68,10 @@ def create_project(
                 pseudonym="p" + secrets.token_hex(6),
                 created_at=now,
             )
-            publish_protocol(project=project, actor=actor, settings=protocol, now=now)
+            try:
+                publish_protocol(project=project, actor=actor, settings=protocol, now=now)
+            except Refused as refusal:
+                raise refusal.below("protocol") from None
             publish_guideline(project=project, actor=actor, text=guideline, now=now)
             if consent:
                 publish_consent_text(project=project, actor=actor, text=consent, now=now)
@@ -86,7 +89,7 @@ def publish_protocol(
     kind_key = settings.get("kind")
     if not isinstance(kind_key, str) or kind_key not in judgment_kinds:
         known = ", ".join(key for key, _ in judgment_kinds)
-        raise Refused(f"The kinds are {known}.", field="protocol.kind")
+        raise Refused(f"The kinds are {known}.", field="kind")
     try:
         spec = judgment_kinds.get(kind_key).protocol(settings)
     except AnswerError as error:

@@ -1,11 +1,26 @@
-"""Small drawing helps of the judging pages."""
+"""Small drawing helps of the pages."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.http import HttpRequest
+
+from annotation.models import User
 
 register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def chosen_theme(context: template.Context) -> str:
+    """light, dark or auto: kept with the account, for a stranger in a cookie; auto on pages without a request."""
+    request: HttpRequest | None = context.get("request")
+    if request is None:
+        return "auto"
+    if isinstance(request.user, User):
+        return request.user.theme
+    wish = request.COOKIES.get("theme", "")
+    return wish if wish in User.Theme.values else "auto"
 
 
 @register.filter

@@ -1,0 +1,73 @@
+// One keyboard for every judging screen: A–H are responses, digits are answers, commands live on I–Z.
+// Nothing happens while somebody types, composes, holds a modifier or has a dialog open.
+
+const TYPING = "textarea, select, [contenteditable], input:not([type=radio]):not([type=checkbox]):not([type=hidden])";
+const NATIVE_ENTER = "a, button, summary";
+
+const areSingleKeysOn = () => document.documentElement.dataset.keys !== "off";
+
+/** "7" for a digit key, on layouts too where digits need Shift (event.code); else null. */
+function digitOf(event) {
+  if (/^[0-9]$/.test(event.key)) return event.key;
+  return !event.shiftKey && /^Digit[0-9]$/.test(event.code) ? event.code.at(-1) : null;
+}
+
+/**
+ * handlers: {digit(d), letter(l), arrow(step), enter(event), help(), isFresh()}.
+ * letter and digit answer true when they used the key. isFresh: a task was swapped in under 300 ms ago.
+ */
+export function listen(handlers) {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing) return;
+    const target = event.target;
+    const isTyping = target.matches(TYPING);
+    if (event.key === "Enter" && !isTyping && (event.repeat || handlers.isFresh())) return event.preventDefault();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      if (!event.repeat && !handlers.isFresh()) handlers.enter();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+
+    const open = document.querySelector("[popover]:popover-open, dialog[open]");
+    if (open) return pressIn(open, event);
+    if (isTyping) {
+      if (event.key === "Escape") target.blur();
+      return;
+    }
+    if (event.key === "Enter") {
+      if (target.matches(NATIVE_ENTER)) return;
+      event.preventDefault();
+      return handlers.enter();
+    }
+    if (/^Arrow(Up|Down)$/.test(event.key) && !target.matches("input")) {
+      if (handlers.arrow(event.key === "ArrowDown" ? 1 : -1)) event.preventDefault();
+      return;
+    }
+    if (!areSingleKeysOn()) return;
+    const digit = digitOf(event);
+    if (digit !== null) {
+      if (!event.repeat && handlers.digit(digit)) event.preventDefault();
+    } else if (event.key === "?") {
+      event.preventDefault();
+      handlers.help();
+    } else if (/^[a-z]$/i.test(event.key)) {
+      const letter = event.key.toLowerCase();
+      if (event.repeat && !"jk".includes(letter)) return;
+      if (handlers.letter(letter)) event.preventDefault();
+    }
+  });
+}
+
+/** An open menu has digits of its own. */
+function pressIn(open, event) {
+  const digit = digitOf(event);
+  const button = digit !== null && areSingleKeysOn() && open.querySelector(`button[data-digit="${digit}"]`);
+  if (!button || event.repeat) return;
+  event.preventDefault();
+  button.click();
+}
+
+export function say(text) {
+  document.getElementById("live").textContent = text;
+}
