@@ -9,7 +9,7 @@ where several people judged, one person against the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -83,23 +83,32 @@ def human_ceiling(
 
     ``votes[p]`` are the signed preferences of pair p, one a person, above 0 for one side, 0 for a tie;
     ``groups`` has shape (P,). Each person in turn is held out and compared with the sign of the sum of the
-    others; a tie on either side counts half. Pairs with a single vote are left out; None if nothing is left.
+    others. As ties are no preference pairs, a comparison with a tie on either side is left out, and so is a
+    pair with a single vote; None if nothing is left. ``n_pairs`` counts pairs with at least one comparison.
+
+    Given only pairs that have a majority, the figure is a little flattered: the held-out vote helped to make
+    that majority. Both conventions are printed in docs/decisions/0002-agreement-and-bootstrap.md.
     """
-    agreed, prompts = [], []
+    agreed: list[float] = []
+    prompts: list[int] = []
+    n_pairs = 0
     for pair_votes, group in zip(votes, groups, strict=True):
         signs = np.sign(np.asarray(pair_votes, np.float64))
-        if len(signs) >= 2:
-            agreed.append(np.mean((signs * np.sign(signs.sum() - signs) + 1) / 2))
-            prompts.append(group)
-    if not agreed:
+        products = signs * np.sign(signs.sum() - signs)
+        compared = products[products != 0]
+        agreed += ((compared + 1) / 2).tolist()
+        prompts += [int(group)] * len(compared)
+        n_pairs += len(compared) > 0
+    if not n_pairs:
         return None
-    return _mean_over_prompts(np.array(agreed), np.array(prompts), seed, n_resamples, 0.95)
+    ceiling = _mean_over_prompts(np.array(agreed), np.array(prompts), seed, n_resamples, 0.95)
+    return replace(ceiling, n_pairs=n_pairs)
 
 
 def _mean_over_prompts(
     correct: FloatArray, groups: npt.NDArray[np.int64], seed: int, n_resamples: int, confidence: float
 ) -> Accuracy:
-    """Mean of ``correct`` over pairs; whole prompts are resampled, so that a resample's n of pairs varies."""
+    """Mean of ``correct`` with an interval; whole prompts are drawn, so a resample's n of pairs varies."""
     _, prompt = np.unique(groups, return_inverse=True)
     n_pairs = np.bincount(prompt).astype(np.float64)
     sums = np.bincount(prompt, weights=correct)

@@ -8,6 +8,7 @@ from annotation.importers.checking import check_rows
 from annotation.importers.hh import HhImporter
 from annotation.importers.jsonl import JsonlImporter
 from annotation.importers.rows import (
+    FILE_CODES,
     CompletionRow,
     GoldRow,
     ItemRow,
@@ -24,6 +25,7 @@ importers.register(HhImporter.key, HhImporter())
 importers.register(TrlImporter.key, TrlImporter())
 
 __all__ = [
+    "FILE_CODES",
     "CompletionRow",
     "GoldRow",
     "Importer",

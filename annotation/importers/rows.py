@@ -12,6 +12,9 @@ Message = dict[str, str]
 
 MEBIBYTE = 1024 * 1024
 
+FILE_CODES = frozenset({"empty_file", "file_too_large", "gzip_damaged", "too_many_rows"})
+"""Errors of the file as a whole: skipping rows does not mend them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

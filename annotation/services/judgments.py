@@ -124,6 +124,7 @@ def lease_of(slot: Assignment, annotator: Membership, submission: Submission) ->
         )
     if lease.attempt != submission.attempt:
         raise Refused(f"This lease has attempt {lease.attempt}.", code="unknown", field="attempt")
+    lease.annotator = annotator
     return lease
 
 

@@ -83,7 +83,7 @@ def open_batches(annotator: Membership, batch: Batch | None) -> Sequence[Batch]:
     batches = Batch.objects.filter(project_id=annotator.project_id, state=Batch.State.OPEN)
     if batch is not None:
         batches = batches.filter(pk=batch.pk)
-    return list(batches.order_by("-priority", "number"))
+    return list(batches.select_related("protocol").order_by("-priority", "number"))
 
 
 def fitting_slots(annotator: Membership, batch: Batch) -> QuerySet[Assignment]:
@@ -122,6 +122,7 @@ def pick_slot(annotator: Membership, batches: Sequence[Batch]) -> Assignment | N
     for batch in batches:
         slot = fitting_slots(annotator, batch).select_for_update(skip_locked=True, of=("self",)).first()
         if slot is not None:
+            slot.batch = batch
             return slot
     return None
 

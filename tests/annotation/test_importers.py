@@ -758,7 +758,7 @@ def peak_bytes(rows: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_number_of_rows() -> None:
-    few, many = peak_bytes(2_000), peak_bytes(20_000)
+    few, many = peak_bytes(1_000), peak_bytes(10_000)
     assert many < few + 100_000
     assert many < 4_000_000
 
