@@ -10,10 +10,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
     if sys.argv[1:2] == ["up"]:
         # This one makes the instance that the settings describe, so it runs before they can be read.
-        from annotation.management.commands.up import Command
+        from annotation.runtime.up import main as up
 
-        Command().run_from_argv(sys.argv)
-        return
+        sys.exit(up(sys.argv[2:]))
     from django.core.management import execute_from_command_line
 
     import annotation.config.celery  # noqa: F401

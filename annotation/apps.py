@@ -9,4 +9,10 @@ class AnnotationConfig(AppConfig):
     name = "annotation"
 
     def ready(self) -> None:
-        """Nothing to register yet."""
+        from annotation.jobs import register_job  # models are importable only now
+        from annotation.periodic import periodic_checks
+        from annotation.services.batches import JOB_KIND
+        from annotation.services.import_job import fail_abandoned_imports, run_import
+
+        register_job(JOB_KIND, run_import)
+        periodic_checks.register("abandoned imports", fail_abandoned_imports)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import projects, work
+from annotation.api import batches, projects, work
 
 urlpatterns = [
     path("projects", projects.ProjectsView.as_view(), name="api-projects"),
@@ -17,4 +17,5 @@ urlpatterns = [
     path("assignments/<int:pk>/judgments", work.JudgmentsView.as_view(), name="api-judgments"),
     path("judgments/<int:pk>/undo", work.UndoView.as_view(), name="api-undo"),
     path("judgments/<int:pk>/corrections", work.CorrectionsView.as_view(), name="api-corrections"),
+    *batches.urlpatterns,
 ]

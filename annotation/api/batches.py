@@ -63,7 +63,7 @@ def batch_json(batch: Batch, counts: BatchCounts) -> dict[str, Any]:
 
 
 class BatchesView(ProjectAPIView):
-    parser_classes = [MultiPartParser]
+    parser_classes = (MultiPartParser,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

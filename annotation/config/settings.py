@@ -197,6 +197,7 @@ STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "annotation.config.storage.HashedStaticFilesStorage"},
 }
+IMPORT_BYTES_MAX = 512 * 1024 * 1024  # of one upload, as it is sent
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 

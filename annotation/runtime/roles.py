@@ -4,8 +4,9 @@
 superuser, owner of no table and so of no trigger, with the right to read and change rows and nothing else.
 """
 
+from importlib.resources import files
+
 import psycopg
-from pgmq.install import get_embedded_install_sql
 from psycopg import sql
 
 DATABASE = "concord"
@@ -63,7 +64,8 @@ def install_queue(url: str, *, user: str | None = None) -> bool:
         found = connection.execute("SELECT to_regclass('pgmq.meta') IS NOT NULL").fetchone()
         missing = found is None or not found[0]
         if missing:
-            connection.execute(get_embedded_install_sql().encode())
+            script = files("pgmq").joinpath("sql", "pgmq.sql").read_bytes()
+            connection.execute(script)
         if missing and user is not None:
             for statement in (
                 "GRANT USAGE, CREATE ON SCHEMA pgmq TO {}",

@@ -4,6 +4,7 @@ The order: one instance per folder (lock), a free port, PostgreSQL with its role
 static files where they are due, the processes, the demo, and then a line that says it is ready.
 """
 
+import argparse
 import contextlib
 import errno
 import fcntl
@@ -27,8 +28,9 @@ import psycopg
 
 from annotation.runtime import roles
 from annotation.runtime.errors import RuntimeFault
-from annotation.runtime.instance import INSTANCE_FILE, ROOT, read_json, write_json
+from annotation.runtime.instance import INSTANCE_FILE, ROOT, read_json, var_folder, write_json
 from annotation.runtime.postgres import Cluster
+from annotation.runtime.prepared import Preparation, collect_static_files, migrations
 from annotation.runtime.supervisor import Supervisor, services
 
 CLUSTER_FILE = "cluster.json"
@@ -39,6 +41,19 @@ SERVING_SECONDS = 60.0
 
 class Stopped(BaseException):
     """Ctrl-C or SIGTERM came in."""
+
+
+def main(arguments: list[str]) -> int:
+    """The command: defaults come from the environment, as `make run` passes them. Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="manage.py up", description="Run the whole instance until Ctrl-C or SIGTERM."
+    )
+    parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="on 127.0.0.1 (PORT, 8000)")
+    parser.add_argument("--var", type=Path, default=var_folder(), help="folder of the instance (VAR, ./var)")
+    parser.add_argument("--no-demo", action="store_true", help="load no demo projects (CONCORD_DEMO=0)")
+    options = parser.parse_args(arguments)
+    demo = not options.no_demo and os.environ.get("CONCORD_DEMO", "1") != "0"
+    return up(var=options.var.absolute(), port=options.port, demo=demo)
 
 
 def up(*, var: Path, port: int, demo: bool) -> int:
@@ -128,12 +143,14 @@ def _serve(*, var: Path, port: int, demo: bool) -> None:
     try:
         _write_instance(var, url=url, database_url=database_url)
         os.environ["VAR"] = str(var)
-        _prepare(owner_url)
+        preparation = Preparation(var, database_url)
+        _prepare(preparation, owner_url)
         supervisor.start()
         _wait_until_it_serves(supervisor, url)
         first_logins = not (var / LOGINS_FILE).exists()
-        if demo:
+        if demo and not preparation.has_demo:
             _load_demo(url, var)
+            preparation.remember_demo()
         _greet(var, url, with_passwords=first_logins)
         while True:
             for name in supervisor.tend():
@@ -194,18 +211,24 @@ def _write_instance(var: Path, *, url: str, database_url: str) -> None:
     )
 
 
-def _prepare(owner_url: str) -> None:
-    """Migrate and collect static files where that is due. Sets Django up in this process."""
+def _prepare(preparation: Preparation, owner_url: str) -> None:
+    """Migrate and collect static files, unless both were done for this very state."""
+    if preparation.is_current():
+        return
+    print("Preparing the database and the static files …", flush=True)
+    _set_up_django()
+    found, due = migrations()
+    if due:
+        _manage("migrate", "--noinput", "--verbosity", "0", DATABASE_URL=owner_url)
+    collect_static_files()
+    preparation.remember(found)
+
+
+def _set_up_django() -> None:
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
     django.setup()
-    from annotation.runtime import due
-
-    if due.migrations_are_due():
-        print("Preparing the database …", flush=True)
-        _manage("migrate", "--noinput", "--verbosity", "0", DATABASE_URL=owner_url)
-    due.collect_static_files()
 
 
 def _manage(*arguments: str, **environment: str) -> None:
@@ -242,6 +265,9 @@ def _wait_until_it_serves(supervisor: Supervisor, url: str) -> None:
 
 
 def _load_demo(url: str, var: Path) -> None:
+    print("Loading the demo projects …", flush=True)
+    _set_up_django()
+    import annotation.config.celery  # noqa: F401  (the loader's services enqueue jobs)
     from annotation.demo.loader import ensure_demo
 
     ensure_demo(url, var, datetime.now(UTC))

@@ -25,7 +25,8 @@ def copy_rows(model: type[models.Model], fields: Sequence[str], rows: Iterable[S
     or be nullable: the model's Python defaults are not applied.
     """
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(model._meta.get_field(name).column) for name in fields)
+    column_of = {field.name: field.column or "" for field in model._meta.concrete_fields}
+    columns = ", ".join(quote(column_of[name]) for name in fields)
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY {quote(model._meta.db_table)} ({columns}) FROM STDIN") as copy,

@@ -31,9 +31,20 @@ CHUNK_CHARACTERS = 4_000_000
 """A chunk ends with whichever comes first, so that long texts cost no more memory than short ones."""
 REPORT_SECONDS = 1.0
 
-ITEM_FIELDS = (
-    "id batch project number external_id prompt prompt_hash content_hash language reference metadata target_overlap"
-).split()
+ITEM_FIELDS = [
+    "id",
+    "batch",
+    "project",
+    "number",
+    "external_id",
+    "prompt",
+    "prompt_hash",
+    "content_hash",
+    "language",
+    "reference",
+    "metadata",
+    "target_overlap",
+]
 COMPLETION_FIELDS = ["item", "position", "messages", "model", "settings", "content_hash", "source_line"]
 SLOT_FIELDS = ["item", "batch", "number", "purpose", "state", "priority", "attempt", "void_reason"]
 GOLD_FIELDS = ["item", "criterion", "preference", "tolerance", "why"]
@@ -53,13 +64,14 @@ class Findings:
     last_line: int = 0
 
     def add(self, result: ItemRow | RowError) -> None:
-        self.rows += result.line != self.last_line
+        is_file_error = isinstance(result, RowError) and result.code in FILE_CODES
+        self.rows += result.line != self.last_line and not is_file_error
         self.last_line = result.line
         if isinstance(result, ItemRow):
             self.items += 1
             return
         self.error_count += 1
-        self.has_file_error |= result.code in FILE_CODES
+        self.has_file_error |= is_file_error
         if len(self.errors) < ERRORS_KEPT:
             self.errors.append(result.as_dict())
 
@@ -74,15 +86,14 @@ class Findings:
 
 def run_import(job: Job, progress: Progress) -> dict[str, Any]:
     """The handler of `import_batch`. Raises JobFailed with the first errors when the file is refused."""
-    path = job.arguments["path"]
     if job.result is None and job.error is None:
         _import(job, progress)
     # Only now: a run that dies before this line leaves the file for the next one.
-    default_storage.delete(path)
+    default_storage.delete(job.arguments["path"])
     if job.error is not None:
         raise JobFailed(job.error["detail"], job.error["errors"])
-    assert job.result is not None
-    return job.result
+    result: dict[str, Any] = job.result
+    return result
 
 
 def _import(job: Job, progress: Progress) -> None:
@@ -274,23 +285,26 @@ def _reporting(progress: Progress) -> Iterator[Report]:
     A caller's transaction is the exception: there the job may be visible to nobody else.
     """
     last = time.monotonic()
+    is_nested = connection.in_atomic_block
+
+    def report(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last < REPORT_SECONDS:
+            return
+        last = time.monotonic()
+        if is_nested:
+            progress(share)
+        else:
+            other.submit(progress, share).result()
+
+    def hang_up() -> None:
+        connection.close()  # the one of the thread that runs this
+
     with ThreadPoolExecutor(1, thread_name_prefix="import-progress") as other:
-        is_nested = connection.in_atomic_block
-
-        def report(share: float) -> None:
-            nonlocal last
-            if time.monotonic() - last < REPORT_SECONDS:
-                return
-            last = time.monotonic()
-            if is_nested:
-                progress(share)
-            else:
-                other.submit(progress, share).result()
-
         try:
             yield report
         finally:
-            other.submit(connection.close).result()
+            other.submit(hang_up).result()
 
 
 def fail_abandoned_imports(now: datetime) -> None:

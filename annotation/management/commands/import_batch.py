@@ -16,6 +16,17 @@ from annotation.models import Job, Membership, Project, User
 from annotation.services.batches import start_import
 
 POLL_SECONDS = 0.2
+SETTINGS = [
+    "format",
+    "name",
+    "overlap",
+    "gold_share",
+    "repeat_share",
+    "priority",
+    "lease_seconds",
+    "dry_run",
+    "skip_bad_rows",
+]
 
 
 class Command(BaseCommand):
@@ -41,9 +52,6 @@ class Command(BaseCommand):
         except Project.DoesNotExist:
             raise CommandError(f"there is no project {options['project']!r}") from None
         actor = lead_of(project, options["by"])
-        settings = (
-            "format name overlap gold_share repeat_share priority lease_seconds dry_run skip_bad_rows".split()
-        )
         try:
             with options["file"].open("rb") as stream:
                 batch, job = start_import(
@@ -51,7 +59,7 @@ class Command(BaseCommand):
                     actor=actor,
                     now=timezone.now(),
                     upload=File(stream, name=options["file"].name),
-                    **{name: options[name] for name in settings},
+                    **{name: options[name] for name in SETTINGS},
                 )
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from None
@@ -59,8 +67,8 @@ class Command(BaseCommand):
             raise CommandError(refusal.detail) from None
         job = run_here(job)
         outcome = job.result or job.error or {}
-        for error in outcome.get("errors", []):
-            self.stderr.write(error_line(error))
+        for row in outcome.get("errors", []):
+            self.stderr.write(error_line(row))
         if job.state != Job.State.SUCCEEDED:
             raise CommandError(outcome.get("detail", f"the job was {job.state}"))
         where = f"batch {batch.number} of {project.slug}" if batch else "nothing stored (dry run)"
@@ -75,7 +83,9 @@ def lead_of(project: Project, email: str | None) -> User:
         leads = leads.filter(user__email__iexact=email)
     lead = leads.order_by("pk").first()
     if lead is None:
-        raise CommandError(f"{email or 'nobody'} is a lead of {project.slug}")
+        raise CommandError(
+            f"{email} is not a lead of {project.slug}" if email else f"{project.slug} has no lead"
+        )
     return lead.user
 
 

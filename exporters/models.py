@@ -1,0 +1,119 @@
+"""A release: a frozen, versioned, hashed snapshot of judgments, and the files written from it.
+
+building → frozen | failed. A frozen release never changes again; its rows hold ids, labels and sides of
+the split but no text, because items and completions are immutable where they are.
+"""
+
+import pgtrigger
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+IMMUTABLE = pgtrigger.Update | pgtrigger.Delete
+
+
+class Release(models.Model):
+    class State(models.TextChoices):
+        BUILDING = "building", "Building"
+        FROZEN = "frozen", "Frozen"
+        FAILED = "failed", "Failed"
+
+    project = models.ForeignKey("annotation.Project", on_delete=models.PROTECT, related_name="releases")
+    number = models.PositiveIntegerField()
+    version = models.CharField(max_length=32)
+    """What people say: "1", "2024.2". Unique in the project; never "latest"."""
+    state = models.CharField(max_length=8, choices=State, default=State.BUILDING)
+    settings = models.JSONField()
+    """api.md, Release settings, with every default filled in."""
+    manifest = models.JSONField(default=dict)
+    """What `manifest.json` holds; no clock value in it."""
+    judgments = models.PositiveIntegerField(default=0)
+    """How many judgments the rows were made from."""
+    audit_position = models.BigIntegerField(default=0)
+    audit_hash = models.BinaryField(max_length=32, default=bytes)
+    """Head of the audit chain when the snapshot was taken."""
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey("annotation.User", on_delete=models.PROTECT, related_name="+")
+    frozen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="release_number_unique"),
+            models.UniqueConstraint(fields=["project", "version"], name="release_version_unique"),
+            models.CheckConstraint(
+                condition=Q(state__in=["building", "frozen", "failed"]), name="release_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="frozen", frozen_at__isnull=False)
+                | (~Q(state="frozen") & Q(frozen_at__isnull=True)),
+                name="release_frozen_has_time",
+            ),
+            models.CheckConstraint(condition=~Q(version="latest"), name="release_version_not_latest"),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="release_frozen",
+                operation=IMMUTABLE,
+                condition=pgtrigger.Q(old__state="frozen"),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.version
+
+
+class ReleaseRow(models.Model):
+    """One preference of a release: `chosen` over `rejected` for one item, on one side of the split."""
+
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="rows")
+    number = models.PositiveIntegerField()
+    item = models.ForeignKey("annotation.Item", on_delete=models.PROTECT, related_name="+")
+    chosen = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
+    rejected = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
+    strength = models.FloatField(null=True)
+    """How much better, in steps of the protocol's scale, > 0; null where the label has none (reference)."""
+    is_tie = models.BooleanField(default=False)
+    """One of the two rows that stand for a tie kept in both orders."""
+    split = models.CharField(max_length=20)
+    judgment_ids = ArrayField(models.BigIntegerField())
+    content_hash = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["release", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["release", "number"], name="releaserow_number_unique"),
+            models.CheckConstraint(condition=~Q(chosen=F("rejected")), name="releaserow_two_completions"),
+        ]
+        triggers = [pgtrigger.Protect(name="releaserow_immutable", operation=IMMUTABLE)]
+
+    def __str__(self) -> str:
+        return f"row {self.number} of release {self.release_id}"
+
+
+class ReleaseFile(models.Model):
+    """One file of one format. Erasure deletes its bytes and keeps this row, with the hash."""
+
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="files")
+    name = models.CharField(max_length=200)
+    """Path within the release, as in `files/{name}`: "preference/train-00000-of-00001.parquet"."""
+    format = models.CharField(max_length=40)
+    """Key of the export format; empty for the card, the manifest and the checksums."""
+    split = models.CharField(max_length=20, blank=True)
+    rows = models.PositiveIntegerField(default=0)
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    storage_name = models.CharField(max_length=255)
+    erased_at = models.DateTimeField(null=True)
+    successor = models.ForeignKey(Release, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["release", "name"], name="releasefile_name_unique"),
+        ]
+        triggers = [
+            pgtrigger.ReadOnly(name="releasefile_immutable", exclude=["erased_at", "successor"]),
+            pgtrigger.Protect(name="releasefile_kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,104 @@
+"""The reward baseline on real pairs, beside figures that were computed apart from this code.
+
+Reference values: pairwise accuracy on Anthropic HH harmless-base test, prompt-grouped 80/20, over three
+splits: 22 surface features with logistic regression 62.3 % [59, 65], longer wins 43.3 % [40, 47]. A person
+against the others: 97.3 % on pandalm, 84.7 % on the strict part of UKPConvArg1.
+"""
+
+import csv
+import gzip
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rewards.encoding import Encoder
+from rewards.evaluation import human_ceiling, longer_wins, pairwise_accuracy, shorter_wins
+from rewards.features import surface_differences
+from rewards.pairs import prompt_groups, split_by_prompt
+from rewards.training import fit_weights, train_model
+from tests.rewards.pairs import hh_pairs
+
+pytestmark = pytest.mark.data
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_surface_model_on_hh_holds_the_reference_figure(shared_data: Path, seed: int) -> None:
+    pairs = hh_pairs(shared_data)
+    train, test = split_by_prompt(pairs, seed=seed)
+    assert not {pairs[i].prompt for i in train} & {pairs[i].prompt for i in test}
+    held_out = [pairs[i] for i in test]
+    model = train_model([pairs[i] for i in train], kind="surface", loss="bradley_terry", seed=seed)
+    accuracy = pairwise_accuracy(model.margins(held_out), prompt_groups(held_out), seed=seed)
+    assert accuracy.low <= 0.623 <= accuracy.high
+    assert accuracy.low > 0.5
+    # Asymmetric: a flipped sign gives the mirror image, which does not hold the figure.
+    assert not 1 - accuracy.high <= 0.623 <= 1 - accuracy.low
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_longer_loses_on_hh(shared_data: Path, seed: int) -> None:
+    pairs = hh_pairs(shared_data)
+    _, test = split_by_prompt(pairs, seed=seed)
+    held_out = [pairs[i] for i in test]
+    longer, shorter = longer_wins(held_out, seed=seed), shorter_wins(held_out, seed=seed)
+    assert longer.low <= 0.433 <= longer.high
+    assert longer.value < 0.5 < shorter.value
+    assert longer.value + shorter.value == pytest.approx(1)
+
+
+def test_surface_run_takes_about_a_second(shared_data: Path) -> None:
+    """Under a second on a free core of 2026; the bound leaves room for a busy test machine."""
+    pairs = hh_pairs(shared_data)
+    train, test = split_by_prompt(pairs, seed=0)
+    best = np.inf
+    for _ in range(2):
+        start = time.process_time()
+        model = train_model([pairs[i] for i in train], seed=0)
+        model.margins([pairs[i] for i in test])
+        best = min(best, time.process_time() - start)
+    assert best < 4.0
+
+
+def test_random_labels_are_at_chance_as_often_as_the_interval_says(shared_data: Path) -> None:
+    """Over 100 seeds the 95 % interval of the accuracy holds 0.5 in 89–99 of them."""
+    pairs = hh_pairs(shared_data)
+    differences = surface_differences(pairs)
+    groups = prompt_groups(pairs)
+    holds_chance = 0
+    for seed in range(100):
+        labels = np.random.default_rng(seed).choice([-1.0, 1.0], size=(len(pairs), 1))
+        train, test = split_by_prompt(pairs, seed=seed)
+        scale = np.sqrt(np.mean(differences[train] ** 2, axis=0))
+        scale[scale == 0] = 1.0
+        encoded = differences * labels / scale
+        model = fit_weights(
+            Encoder("surface", scale), encoded[train], groups[train], loss="bradley_terry", seed=seed
+        )
+        accuracy = pairwise_accuracy(encoded[test] @ model.weights, groups[test], seed=seed)
+        holds_chance += accuracy.low <= 0.5 <= accuracy.high
+    assert 89 <= holds_chance <= 99
+
+
+def test_human_ceiling_on_pandalm(shared_data: Path) -> None:
+    signs = {"1": 1, "0": 0, "2": -1}
+    with gzip.open(shared_data / "pandalm" / "testset-v1.json.gz", "rt", encoding="utf-8") as file:
+        votes = [[signs[str(row[f"annotator{k}"])] for k in (1, 2, 3)] for row in json.load(file)]
+    ceiling = human_ceiling(votes, np.arange(len(votes)), seed=0)
+    assert ceiling is not None
+    assert ceiling.value == pytest.approx(0.973, abs=5e-4)
+
+
+def test_human_ceiling_on_convarg(shared_data: Path) -> None:
+    signs = {"a1": 1, "equal": 0, "a2": -1}
+    with gzip.open(shared_data / "convarg" / "pairs.csv.gz", "rt", encoding="utf-8") as file:
+        votes: dict[str, list[int]] = {r["pair"]: [] for r in csv.DictReader(file) if r["strict"] == "1"}
+    with gzip.open(shared_data / "convarg" / "votes.csv.gz", "rt", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["pair"] in votes:
+                votes[row["pair"]].append(signs[row["value"]])
+    ceiling = human_ceiling(list(votes.values()), np.arange(len(votes)), seed=0)
+    assert ceiling is not None
+    assert ceiling.value == pytest.approx(0.847, abs=5e-4)
