@@ -90,9 +90,10 @@ def run_import(job: Job, progress: Progress) -> dict[str, Any]:
         _import(job, progress)
     # Only now: a run that dies before this line leaves the file for the next one.
     default_storage.delete(job.arguments["path"])
-    if job.error is not None:
-        raise JobFailed(job.error["detail"], job.error["errors"])
-    result: dict[str, Any] = job.result
+    result: dict[str, Any] | None = job.result
+    if result is None:
+        refusal = cast(dict[str, Any], job.error)
+        raise JobFailed(refusal["detail"], refusal["errors"])
     return result
 
 

@@ -241,10 +241,14 @@ async function refreshToken() {
 
 // Buttons --------------------------------------------------------------------------------------------
 
-function unfold(name, isOpen) {
-  const dock = $("#judge");
-  dock.classList.toggle(name, isOpen);
-  $(`[data-unfold="${name}"]`)?.setAttribute("aria-expanded", String(dock.classList.contains(name)));
+/** On phones the criteria ("open") and the note ("more") fold away; one of them is open at a time. */
+function unfold(name, isOpen = !$("#judge").classList.contains(name)) {
+  for (const button of $$("[data-unfold]")) {
+    const part = button.dataset.unfold;
+    const shown = part === name && isOpen;
+    $("#judge").classList.toggle(part, shown);
+    button.setAttribute("aria-expanded", String(shown));
+  }
 }
 
 document.addEventListener("click", (event) => {

@@ -16,7 +16,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from annotation.errors import Refused
 from annotation.invariants import violations
@@ -370,7 +370,7 @@ def test_a_batch_is_named_after_its_file(api: Api, slug: str) -> None:
     assert api.get(f"/projects/{slug}/batches/1").json()["name"] == "pairs.jsonl"
 
 
-def test_an_upload_above_the_limit_is_refused(api: Api, slug: str, settings: SettingsWrapper) -> None:
+def test_an_upload_above_the_limit_is_refused(api: Api, slug: str, settings: Settings) -> None:
     settings.IMPORT_BYTES_MAX = len(GOOD) - 1
     answer = api.push(slug)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (413, "file_too_large")
