@@ -49,15 +49,18 @@ class Encoder:
             names += [f"{prefix}:{term}" for term in vectorizer.get_feature_names_out()]
         return names
 
-    def differences(self, pairs: Sequence[PreferencePair]) -> Any:
-        """Encoded chosen − rejected, shape (P, F): a dense array for ``surface``, else a CSR array."""
-        surface = surface_differences(pairs) / self.scale
+    def differences(self, pairs: Sequence[PreferencePair], surface: FloatArray | None = None) -> Any:
+        """Encoded chosen − rejected, shape (P, F): a dense array for ``surface``, else a CSR array.
+
+        ``surface``: the ``surface_differences`` of the same pairs, where the caller has them already.
+        """
+        surface = (surface_differences(pairs) if surface is None else surface) / self.scale
         if not self.vectorizers:
             return surface
+        chosen, rejected = [pair.chosen for pair in pairs], [pair.rejected for pair in pairs]
         terms = [
             TERM_FACTOR * (vectorizer.transform(chosen) - vectorizer.transform(rejected))
             for vectorizer in self.vectorizers
-            for chosen, rejected in [([p.chosen for p in pairs], [p.rejected for p in pairs])]
         ]
         return sparse.csr_array(sparse.hstack([sparse.csr_array(surface), *terms]))
 
@@ -87,11 +90,14 @@ class Encoder:
         return cls(kind, np.asarray(arrays["scale"], np.float64), tuple(vectorizers))
 
 
-def fit_encoder(kind: ModelKind, pairs: Sequence[PreferencePair]) -> Encoder:
-    """An encoder fitted on the training pairs. Raises ValueError for an unknown kind."""
+def fit_encoder(kind: ModelKind, pairs: Sequence[PreferencePair], surface: FloatArray) -> Encoder:
+    """An encoder fitted on the training pairs, whose ``surface_differences`` have shape (P, S).
+
+    Raises ValueError for an unknown kind.
+    """
     if kind not in MODEL_KINDS:
         raise ValueError(f"unknown model {kind!r}; there are {', '.join(MODEL_KINDS)}")
-    scale = np.sqrt(np.mean(surface_differences(pairs) ** 2, axis=0))
+    scale = np.sqrt(np.mean(surface**2, axis=0))
     scale[scale == 0] = 1.0
     completions = [text for pair in pairs for text in (pair.chosen, pair.rejected)]
     vectorizers = _new_vectorizers(kind)

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -26,6 +27,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.svm import LinearSVC
 
 from rewards.encoding import Encoder, ModelKind, fit_encoder
+from rewards.features import surface_differences
 from rewards.pairs import PreferencePair, prompt_groups
 
 Loss = Literal["bradley_terry", "hinge"]
@@ -93,8 +95,9 @@ def train_model(
     n_prompts = len(np.unique(groups))
     if n_prompts < MIN_PROMPTS:
         raise TooFewPairs(f"Needs training pairs from {MIN_PROMPTS} prompts, has {n_prompts}.")
-    encoder = fit_encoder(kind, pairs)
-    return fit_weights(encoder, encoder.differences(pairs), groups, loss=loss, seed=seed)
+    surface = surface_differences(pairs)
+    encoder = fit_encoder(kind, pairs, surface)
+    return fit_weights(encoder, encoder.differences(pairs, surface), groups, loss=loss, seed=seed)
 
 
 def fit_weights(
@@ -143,16 +146,18 @@ def _fit(differences: Any, c: float, loss: Loss, seed: int) -> tuple[FloatArray,
     """
     n_pairs = differences.shape[0]
     sides = np.random.default_rng(seed).permutation(np.where(np.arange(n_pairs) % 2, 1.0, -1.0))
+    is_sparse = sparse.issparse(differences)
     if loss == "bradley_terry":
-        model: Any = LogisticRegression(C=c, fit_intercept=False, max_iter=MAX_ITERATIONS)
+        # Newton steps invert an F × F matrix: by far the fastest for a few columns, hopeless for many.
+        solver = "lbfgs" if is_sparse else "newton-cholesky"
+        model: Any = LogisticRegression(C=c, fit_intercept=False, max_iter=MAX_ITERATIONS, solver=solver)
     else:
         model = LinearSVC(
             C=c, loss="hinge", dual=True, fit_intercept=False, tol=HINGE_TOLERANCE,
             max_iter=MAX_ITERATIONS, random_state=seed,
         )
-    shown = differences.multiply(sides[:, np.newaxis]).tocsr() if hasattr(differences, "tocsr") else (
-        differences * sides[:, np.newaxis]
-    )  # fmt: skip
+    column = sides[:, np.newaxis]
+    shown = differences.multiply(column).tocsr() if is_sparse else differences * column
     with warnings.catch_warnings():
         # Reported as `converged` instead.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -114,17 +114,16 @@ def _decoder(limits: Limits) -> json.JSONDecoder:
         if len(text) > limits.number_length:
             return _long_number(text, limits)
         value = int(text)
-        if not INTEGER_MIN <= value <= INTEGER_MAX:
-            return _Fault(
-                "number_too_large", text, "the integer does not fit in 64 bits", "write it as text in quotes"
-            )
-        return value
+        return value if INTEGER_MIN <= value <= INTEGER_MAX else _too_large(text)
 
     def real(text: str) -> float | _Fault:
         if len(text) > limits.number_length:
             return _long_number(text, limits)
         value = float(text)
-        return value if math.isfinite(value) else _not_finite(text)
+        if not math.isfinite(value):
+            return _not_finite(text)
+        # PostgreSQL keeps 1e20 as the integer of 21 digits, which would then be refused on its way back.
+        return value if INTEGER_MIN <= value <= INTEGER_MAX else _too_large(text)
 
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Fault:
         return _object(pairs, limits)
@@ -152,6 +151,12 @@ def _object(pairs: list[tuple[str, Any]], limits: Limits) -> dict[str, Any] | _F
         seen.add(key)
     return _Fault(
         "duplicate_key", key, "the same key stands twice in one object", "keep one of the two", key=key
+    )
+
+
+def _too_large(text: str) -> _Fault:
+    return _Fault(
+        "number_too_large", text, "the number does not fit in 64 bits", "write it as text in quotes"
     )
 
 

@@ -29,18 +29,21 @@ class Service:
     grace: float = 10.0
 
 
-def services(port: int) -> list[Service]:
-    """Web server, worker and clock of one instance, in the order in which they start."""
-    python = sys.executable
-    celery = [python, "-m", "celery", "-A", "annotation.config.celery"]
+def web(port: int) -> Service:
+    """The web server, on the loopback only."""
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "2", "--blocking-threads", "2", "--no-ws", "--respawn-failed-workers"]
+    command += ["--respawn-interval", "0.5", "--workers-kill-timeout", "5", "--log-level", "warning"]
+    return Service("web", [*command, "annotation.config.wsgi:application"])
+
+
+def background() -> list[Service]:
+    """The worker and the clock."""
+    celery = [sys.executable, "-m", "celery", "-A", "annotation.config.celery"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    web = [python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    web += ["--workers", "2", "--blocking-threads", "2", "--no-ws", "--respawn-failed-workers"]
-    web += ["--respawn-interval", "0.5", "--workers-kill-timeout", "5", "--log-level", "warning"]
     return [
-        Service("web", [*web, "annotation.config.wsgi:application"]),
         # SIGQUIT is Celery's quick stop: what was under way is delivered again.
-        Service("worker", [*celery, "worker", "--concurrency", "2", "-n", f"worker-{port}@%h", *quiet], signal.SIGQUIT),
+        Service("worker", [*celery, "worker", "--concurrency", "2", *quiet], signal.SIGQUIT),
         Service("beat", [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--pidfile="], grace=5.0),
     ]
 
@@ -56,20 +59,19 @@ class _Child:
 
 @dataclass
 class Supervisor:
-    """Runs `services` with `environment`, and the cluster below them if there is one.
+    """Runs services with `environment`, and the cluster below them if there is one.
 
     Use from the main thread only (see `processes.spawn`). `cluster` must have been started already.
     """
 
-    services: Sequence[Service]
     log_folder: Path
     environment: Mapping[str, str]
     cluster: Cluster | None = None
     _children: list[_Child] = field(default_factory=list)
 
-    def start(self) -> None:
-        """Start every service. Returns at once; whether they serve is for the caller to find out."""
-        for service in self.services:
+    def start(self, *services: Service) -> None:
+        """Start services and look after them from now on. Returns at once, whether or not they serve yet."""
+        for service in services:
             child = _Child(service)
             self._children.append(child)
             self._start(child)

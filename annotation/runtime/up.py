@@ -31,7 +31,7 @@ from annotation.runtime.errors import RuntimeFault
 from annotation.runtime.instance import INSTANCE_FILE, ROOT, read_json, var_folder, write_json
 from annotation.runtime.postgres import Cluster
 from annotation.runtime.prepared import Preparation, collect_static_files, migrations
-from annotation.runtime.supervisor import Supervisor, services
+from annotation.runtime.supervisor import Supervisor, background, web
 
 CLUSTER_FILE = "cluster.json"
 LOGINS_FILE = "logins.json"
@@ -139,14 +139,15 @@ def _serve(*, var: Path, port: int, demo: bool) -> None:
     for folder in (logs, var / "files"):
         folder.mkdir(mode=0o700, exist_ok=True)
     cluster, database_url, owner_url = _database(var)
-    supervisor = Supervisor(services(port), logs, os.environ, cluster)
+    supervisor = Supervisor(logs, os.environ, cluster)
     try:
         _write_instance(var, url=url, database_url=database_url)
         os.environ["VAR"] = str(var)
         preparation = Preparation(var, database_url)
         _prepare(preparation, owner_url)
-        supervisor.start()
+        supervisor.start(web(port))
         _wait_until_it_serves(supervisor, url)
+        supervisor.start(*background())  # only now, so that the first page does not wait for them
         first_logins = not (var / LOGINS_FILE).exists()
         if demo and not preparation.has_demo:
             _load_demo(url, var)

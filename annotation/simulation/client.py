@@ -14,21 +14,24 @@ TRANSIENT = {429, 502, 503, 504}
 
 
 class SimulationError(RuntimeError):
-    """The instance refused a call that should have worked; the text holds its answer."""
+    """The instance refused a call that should have worked; the text holds its answer.
+
+    `status` is the HTTP status, None when no answer came.
+    """
+
+    def __init__(self, detail: str, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class InstanceClient:
     """A running instance. One client serves many tokens and threads."""
 
-    def __init__(
-        self, base_url: str, *, connections: int = 8, timeout_seconds: float = 30.0
-    ) -> None:
+    def __init__(self, base_url: str, *, connections: int = 8, timeout_seconds: float = 30.0) -> None:
         self._http = httpx.Client(
             base_url=base_url.rstrip("/") + "/api/v1",
             timeout=timeout_seconds,
-            limits=httpx.Limits(
-                max_connections=connections, max_keepalive_connections=connections
-            ),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
 
     def __enter__(self) -> Self:
@@ -42,9 +45,7 @@ class InstanceClient:
     ) -> None:
         self._http.close()
 
-    def lease(
-        self, token: str, project: str, batch: int | None
-    ) -> tuple[dict[str, Any] | None, str]:
+    def lease(self, token: str, project: str, batch: int | None) -> tuple[dict[str, Any] | None, str]:
         """The next lease, or None and the reason why there is none."""
         body = {} if batch is None else {"batch": batch}
         answer = self.call("POST", f"/projects/{project}/lease", token, json=body)
@@ -53,19 +54,13 @@ class InstanceClient:
         lease: dict[str, Any] = answer.json()
         return lease, ""
 
-    def submit(
-        self, token: str, assignment: int, submission: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def submit(self, token: str, assignment: int, submission: Mapping[str, Any]) -> dict[str, Any]:
         """{judgment, submission_id, state} of a judgment that is now stored."""
-        answer = self.call(
-            "POST", f"/assignments/{assignment}/judgments", token, json=submission
-        )
+        answer = self.call("POST", f"/assignments/{assignment}/judgments", token, json=submission)
         stored: dict[str, Any] = answer.json()
         return stored
 
-    def call(
-        self, method: str, path: str, token: str, **arguments: Any
-    ) -> httpx.Response:
+    def call(self, method: str, path: str, token: str, **arguments: Any) -> httpx.Response:
         """One call. Raises SimulationError when the answer is no success after all tries.
 
         A lost answer is ambiguous: the judgment may be stored. So a call is repeated with the same body, and
@@ -78,15 +73,13 @@ class InstanceClient:
                 answer = self._http.request(method, path, headers=headers, **arguments)
             except httpx.TransportError as error:
                 if remaining == 0:
-                    raise SimulationError(
-                        f"{method} {path} does not get through: {error}"
-                    ) from error
+                    raise SimulationError(f"{method} {path} does not get through: {error}") from error
             else:
                 if answer.is_success:
                     return answer
                 if answer.status_code not in TRANSIENT or remaining == 0:
                     raise SimulationError(
-                        f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+                        f"{method} {path}: {answer.status_code} {answer.text[:500]}", answer.status_code
                     )
                 pause = max(pause, _seconds(answer.headers.get("Retry-After", "")))
             time.sleep(min(pause, LONGEST_PAUSE_SECONDS))

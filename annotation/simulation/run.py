@@ -77,9 +77,7 @@ def run_simulation(
                     lock,
                 )
                 with lock:
-                    goes_on = goes_on and (
-                        judgments_max is None or report.judgments < judgments_max
-                    )
+                    goes_on = goes_on and (judgments_max is None or report.judgments < judgments_max)
             except BaseException:
                 leave()
                 raise
@@ -120,9 +118,7 @@ def take_turn(
             report.reasons[reason] += 1
         return False
     known = truth.get(Task(lease).key)
-    stored = client.submit(
-        token, lease["assignment"], annotator.submission(lease, known)
-    )
+    stored = client.submit(token, lease["assignment"], annotator.submission(lease, known))
     with lock:
         report.by_annotator[token] += 1
         report.states[stored["state"]] += 1

@@ -32,11 +32,7 @@ Truth = Mapping[str, ItemTruth]
 
 def messages(content: Any, role: str) -> list[dict[str, str]]:
     """Text or messages → messages; plain text is one message of `role`."""
-    return (
-        [{"role": role, "content": content}]
-        if isinstance(content, str)
-        else list(content)
-    )
+    return [{"role": role, "content": content}] if isinstance(content, str) else list(content)
 
 
 def text_key(completion: Any) -> str:
@@ -82,9 +78,7 @@ def from_order(completions: Sequence[Any], order: Sequence[Sequence[int]]) -> It
     )
 
 
-def from_shares(
-    completions: Sequence[Any], shares: Sequence[Mapping[str, float]]
-) -> ItemTruth:
+def from_shares(completions: Sequence[Any], shares: Sequence[Mapping[str, float]]) -> ItemTruth:
     """Truth of a rating. `shares`: for each completion, criterion → place on its scale in [0, 1]."""
     qualities: dict[str, dict[str, float]] = {}
     for completion, values in zip(completions, shares, strict=True):

@@ -38,9 +38,7 @@ class Problems:
         if self.errors:
             raise AnswerError(self.errors)
 
-    def mapping(
-        self, value: Any, field: str, allowed: Collection[str]
-    ) -> Mapping[str, Any]:
+    def mapping(self, value: Any, field: str, allowed: Collection[str]) -> Mapping[str, Any]:
         """`value` when it is an object; keys outside `allowed` are reported. Otherwise an empty mapping."""
         if not isinstance(value, Mapping):
             self.add(
@@ -69,14 +67,10 @@ class Problems:
     def integer(self, value: Any, field: str, low: int, high: int) -> int | None:
         """`value` when it is a whole number in low…high; otherwise reports it and returns None."""
         if isinstance(value, bool) or not isinstance(value, int):
-            self.add(
-                field, "not_an_integer", f"Send a whole number from {low} to {high}."
-            )
+            self.add(field, "not_an_integer", f"Send a whole number from {low} to {high}.")
             return None
         if not low <= value <= high:
-            self.add(
-                field, "out_of_range", f"Send a whole number from {low} to {high}."
-            )
+            self.add(field, "out_of_range", f"Send a whole number from {low} to {high}.")
             return None
         return value
 
@@ -86,9 +80,7 @@ class Problems:
             self.add(field, "not_text", "Send text here.")
             return ""
         if UNSTORABLE.search(value):
-            self.add(
-                field, "not_storable", "Remove the NUL characters and lone surrogates."
-            )
+            self.add(field, "not_storable", "Remove the NUL characters and lone surrogates.")
             return ""
         if len(value) > longest:
             self.add(

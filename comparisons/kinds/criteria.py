@@ -40,9 +40,7 @@ class ScaleRules:
     """With one place for the criterion's name."""
 
 
-def read_protocol(
-    settings: Mapping[str, Any], kind: str, rules: ScaleRules
-) -> ProtocolSpec:
+def read_protocol(settings: Mapping[str, Any], kind: str, rules: ScaleRules) -> ProtocolSpec:
     """Check `settings` and fill in every default. Raises AnswerError with dotted fields.
 
     `criteria` may hold names, or objects {key, name, question?, points?, anchors?}. `overall` is added
@@ -68,11 +66,7 @@ def read_protocol(
             f"A scale of {points} points has no middle for a tie.",
         )
     overlap = given.get("overlap")
-    overlap = (
-        DEFAULT_OVERLAP
-        if overlap is None
-        else problems.integer(overlap, "overlap", 1, MAX_OVERLAP)
-    )
+    overlap = DEFAULT_OVERLAP if overlap is None else problems.integer(overlap, "overlap", 1, MAX_OVERLAP)
 
     criteria: dict[str, CriterionSpec] = {}
     listed = given.get("criteria")
@@ -83,9 +77,7 @@ def read_protocol(
         problems.add("criteria", "too_many", f"Use at most {MAX_CRITERIA} criteria.")
         listed = None
     for index, entry in enumerate(listed or []):
-        criterion = _read_criterion(
-            entry, dotted("criteria", index), rules, points, ties, problems
-        )
+        criterion = _read_criterion(entry, dotted("criteria", index), rules, points, ties, problems)
         if criterion is None:
             continue
         if criterion.key in criteria:
@@ -99,9 +91,7 @@ def read_protocol(
     if overall is None:
         overall = _read_criterion(OVERALL, "criteria", rules, points, ties, problems)
     problems.raise_if_any()
-    if (
-        overall is None or overlap is None
-    ):  # for the type checker: both were reported above
+    if overall is None or overlap is None:  # for the type checker: both were reported above
         raise AssertionError("a missing value without a reported problem")
     return ProtocolSpec(
         kind=kind,
@@ -140,9 +130,7 @@ def _read_criterion(
         name_field = field
     else:
         name_field = dotted(field, "name")
-    allowed = ["key", "name", "question"] + (
-        ["points", "anchors"] if rules.points else []
-    )
+    allowed = ["key", "name", "question"] + (["points", "anchors"] if rules.points else [])
     given = problems.mapping(entry, field, allowed)
     if not given:
         return None
@@ -161,9 +149,7 @@ def _read_criterion(
     is_overall = key == OVERALL
     default_points = overall_points if is_overall else rules.criterion_points
     wanted = given.get("points") if rules.points else None
-    points = _read_points(
-        wanted, dotted(field, "points"), rules, default_points, problems
-    )
+    points = _read_points(wanted, dotted(field, "points"), rules, default_points, problems)
     if is_overall and points != overall_points:
         problems.add(
             dotted(field, "points"),
@@ -172,11 +158,7 @@ def _read_criterion(
         )
     low, high = (None, None) if points is None else rules.bounds(points, is_overall)
     name = (name[:1].upper() + name[1:]) if name else key
-    asks = (
-        rules.overall_question
-        if is_overall
-        else rules.criterion_question.format(name=name.lower())
-    )
+    asks = rules.overall_question if is_overall else rules.criterion_question.format(name=name.lower())
     question = given.get("question")
     if question is None:
         question = HINTS.get(key, asks)
@@ -196,9 +178,7 @@ def _read_criterion(
     )
 
 
-def _read_anchors(
-    value: Any, field: str, points: int | None, problems: Problems
-) -> tuple[str, ...]:
+def _read_anchors(value: Any, field: str, points: int | None, problems: Problems) -> tuple[str, ...]:
     if value is None or value == []:
         return ()
     if not isinstance(value, list | tuple):
@@ -210,7 +190,4 @@ def _read_anchors(
             "wrong_length",
             f"Give one anchor for each of the {points} points, or none.",
         )
-    return tuple(
-        problems.text(text, dotted(field, at), longest=200)
-        for at, text in enumerate(value)
-    )
+    return tuple(problems.text(text, dotted(field, at), longest=200) for at, text in enumerate(value))

@@ -211,11 +211,12 @@ function problem(text, isSignedOut = false) {
   $("a", banner).hidden = !isSignedOut;
 }
 
-document.addEventListener("htmx:responseError", (event) => {
-  const status = event.detail.xhr.status;
+document.addEventListener("htmx:responseError", async (event) => {
+  let status = event.detail.xhr.status;
   isTokenStale = status === 401 || status === 403;
-  problem(PROBLEMS[status] ?? "Our server had a problem. Your answers are kept. Submit again in a moment.", status === 401);
   setSaveState("Not saved", "st-off");
+  if (status === 403 && !(await refreshToken())) status = 401;
+  problem(PROBLEMS[status] ?? "Our server had a problem. Your answers are kept. Submit again in a moment.", status === 401);
 });
 for (const kind of ["htmx:sendError", "htmx:timeout"])
   document.addEventListener(kind, () => {
@@ -230,13 +231,15 @@ document.addEventListener("htmx:confirm", (event) => {
   refreshToken().then(() => event.detail.issueRequest(true));
 });
 
+/** Answers whether there is a fresh token; there is none while signed out. */
 async function refreshToken() {
-  const reply = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const reply = await fetch(location.href);
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
-  const token = page.querySelector("#judge [name=csrfmiddlewaretoken], main [name=csrfmiddlewaretoken]")?.value;
-  if (!token) return;
+  const token = page.querySelector("[name=csrfmiddlewaretoken]")?.value;
+  if (!token || page.body.classList.contains("login")) return false;
   for (const field of $$("[name=csrfmiddlewaretoken]")) field.value = token;
   isTokenStale = false;
+  return true;
 }
 
 // Buttons --------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from pytest_django.fixtures import Settings
 
 from annotation.errors import Refused
 from annotation.invariants import violations
-from annotation.jobs import claim_job, run_claimed
+from annotation.jobs import JobFailed, JobSuperseded, Progress, claim_job, run_claimed
 from annotation.models import Assignment, AuditEvent, Batch, Completion, GoldAnswer, Item, Job
 from annotation.services import import_job
 from annotation.services.batches import close_batch, start_import
@@ -169,13 +169,14 @@ def test_every_column_arrives(world: World) -> None:
 def test_odd_text_is_the_same_in_the_database(world: World) -> None:
     text = 'tab\t newline\n backslash \\N \\. quote " \u202ebidi\u200b 🙂 \x01 é'
     _, job = start(
-        world, lines([row(1, id=text.replace("\n", ""), prompt=text, metadata={text: [text, 1e300]})])
+        world,
+        lines([row(1, id=text.replace("\n", ""), prompt=text, metadata={text: [text, 9e18, 1e-300, 0.1]})]),
     )
     assert work_off(str(job.pk)).state == "succeeded"
     item = Item.objects.get()
     assert item.prompt == [{"role": "user", "content": text}]
     assert item.external_id == text.replace("\n", "")
-    assert item.metadata == {text: [text, 1e300]}
+    assert item.metadata == {text: [text, 9e18, 1e-300, 0.1]}
 
 
 def test_chunks_are_stored_in_order_and_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +194,7 @@ def test_an_imported_batch_can_be_judged(world: World) -> None:
     annotator = world.member()
     _, job = start(world)
     work_off(str(job.pk))
-    assert world.judge(annotator).status == 201
+    assert world.judge(annotator).body["state"] == "accepted"
     assert violations() == []
 
 
@@ -418,7 +419,7 @@ def test_a_refusal_survives_a_dead_worker_too(world: World) -> None:
     _, job = start(world, BAD)
     claimed = claim_job(str(job.pk), NOW)
     assert claimed is not None
-    with pytest.raises(import_job.JobFailed):
+    with pytest.raises(JobFailed):
         import_job.run_import(claimed, lambda share: None)  # type: ignore[arg-type]
     Job.objects.filter(pk=job.pk).update(state="queued")
     finished = work_off(str(job.pk))
@@ -431,7 +432,7 @@ def test_a_worker_whose_job_was_taken_over_stores_nothing(world: World) -> None:
     claimed = claim_job(str(job.pk), NOW)
     assert claimed is not None
     Job.objects.filter(pk=job.pk).update(attempts=2)
-    with pytest.raises(import_job.JobSuperseded):
+    with pytest.raises(JobSuperseded):
         import_job.run_import(claimed, lambda share: None)  # type: ignore[arg-type]
     assert stored() == (0, 0, 0, 0)
     batch.refresh_from_db()
@@ -456,13 +457,13 @@ def test_progress_is_seen_while_the_import_runs(world: World, monkeypatch: pytes
     monkeypatch.setattr(import_job, "REPORT_SECONDS", 0)
     monkeypatch.setattr(import_job, "CHUNK_ROWS", 5)
     seen: list[tuple[float, int]] = []
-    report = import_job.Progress.__call__
+    report = Progress.__call__
 
-    def watched(self: import_job.Progress, share: float) -> None:
+    def watched(self: Progress, share: float) -> None:
         report(self, share)  # runs on a connection of its own, which sees only what is committed
         seen.append((Job.objects.get(pk=self.job.pk).progress, Item.objects.count()))
 
-    monkeypatch.setattr(import_job.Progress, "__call__", watched)
+    monkeypatch.setattr(Progress, "__call__", watched)
     _, job = start(world, lines([row(number) for number in range(40)]))
     assert work_off(str(job.pk)).state == "succeeded"
     shares = [share for share, _ in seen]

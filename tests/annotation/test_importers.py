@@ -124,7 +124,7 @@ def test_odd_but_valid_text_is_kept_as_it_is() -> None:
 
 
 def test_numbers_at_the_edge_are_kept() -> None:
-    edge = {"low": -(2**63), "high": 2**63 - 1, "real": 1.7976931348623157e308}
+    edge = {"low": -(2**63), "high": 2**63 - 1, "real": -9.2e18, "tiny": 5e-324}
     assert only_item(good_row(metadata=edge)).metadata == edge
 
 
@@ -164,6 +164,7 @@ MANY_DIGITS = b"9" * 5000
         (as_line(good_row(metadata={"x": 1})).replace(b"1}", b"1e999}"), "metadata.x", "not_finite"),
         (good_row(metadata={"x": [0, 2**63]}), "metadata.x[1]", "number_too_large"),
         (good_row(metadata={"x": -(2**63) - 1}), "metadata.x", "number_too_large"),
+        (good_row(metadata={"x": 1e20}), "metadata.x", "number_too_large"),
         (
             as_line(good_row(metadata={"x": 1})).replace(b"1}", MANY_DIGITS + b"}"),
             "metadata.x",

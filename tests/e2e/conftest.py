@@ -7,15 +7,16 @@ the CSP report endpoint has to stay silent, and so has the console.
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
-from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from annotation.models import User
+if TYPE_CHECKING:
+    # This file is read before the settings are there, so nothing of Django's models at run time.
+    from annotation.models import User
 
 # Playwright runs an event loop in this thread; the ORM calls of a test are made between its turns.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -61,7 +62,7 @@ def open_page(
             complaints.append(message.text)
 
     def open_page(
-        user: User | None = None,
+        user: "User | None" = None,
         *,
         size: tuple[int, int] = WIDE,
         theme: str = "light",
@@ -92,8 +93,10 @@ def open_page(
     assert [record for record in caplog.records if "csp_violation" in record.getMessage()] == []
 
 
-def sign_in(context: BrowserContext, user: User, url: str) -> None:
+def sign_in(context: BrowserContext, user: "User", url: str) -> None:
     """Give the context a session of `user`, as the sign-in page would."""
+    from django.test import Client
+
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     value = client.cookies[settings.SESSION_COOKIE_NAME].value

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rewards.encoding import Encoder
+from rewards.encoding import fit_encoder
 from rewards.evaluation import human_ceiling, longer_wins, pairwise_accuracy, shorter_wins
 from rewards.features import surface_differences
 from rewards.pairs import prompt_groups, split_by_prompt
@@ -38,15 +38,14 @@ def test_surface_model_on_hh_holds_the_reference_figure(shared_data: Path, seed:
     assert not 1 - accuracy.high <= 0.623 <= 1 - accuracy.low
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_longer_loses_on_hh(shared_data: Path, seed: int) -> None:
+def test_longer_loses_on_hh(shared_data: Path) -> None:
+    """Length needs no training, so this is over all pairs; the reference is over three test parts."""
     pairs = hh_pairs(shared_data)
-    _, test = split_by_prompt(pairs, seed=seed)
-    held_out = [pairs[i] for i in test]
-    longer, shorter = longer_wins(held_out, seed=seed), shorter_wins(held_out, seed=seed)
+    longer, shorter = longer_wins(pairs, seed=0), shorter_wins(pairs, seed=0)
     assert longer.low <= 0.433 <= longer.high
-    assert longer.value < 0.5 < shorter.value
+    assert longer.high < 0.5 < shorter.low
     assert longer.value + shorter.value == pytest.approx(1)
+    assert longer.n_pairs == 2312
 
 
 def test_surface_run_takes_about_a_second(shared_data: Path) -> None:
@@ -59,7 +58,7 @@ def test_surface_run_takes_about_a_second(shared_data: Path) -> None:
         model = train_model([pairs[i] for i in train], seed=0)
         model.margins([pairs[i] for i in test])
         best = min(best, time.process_time() - start)
-    assert best < 4.0
+    assert best < 3.0
 
 
 def test_random_labels_are_at_chance_as_often_as_the_interval_says(shared_data: Path) -> None:
@@ -71,12 +70,9 @@ def test_random_labels_are_at_chance_as_often_as_the_interval_says(shared_data: 
     for seed in range(100):
         labels = np.random.default_rng(seed).choice([-1.0, 1.0], size=(len(pairs), 1))
         train, test = split_by_prompt(pairs, seed=seed)
-        scale = np.sqrt(np.mean(differences[train] ** 2, axis=0))
-        scale[scale == 0] = 1.0
-        encoded = differences * labels / scale
-        model = fit_weights(
-            Encoder("surface", scale), encoded[train], groups[train], loss="bradley_terry", seed=seed
-        )
+        encoder = fit_encoder("surface", [], differences[train])
+        encoded = differences * labels / encoder.scale
+        model = fit_weights(encoder, encoded[train], groups[train], loss="bradley_terry", seed=seed)
         accuracy = pairwise_accuracy(encoded[test] @ model.weights, groups[test], seed=seed)
         holds_chance += accuracy.low <= 0.5 <= accuracy.high
     assert 89 <= holds_chance <= 99

@@ -51,13 +51,9 @@ class PairwiseKind:
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> dict[str, Verdict]:
         """Criterion key → verdict. Fields of errors are relative to the answer."""
         problems = Problems()
-        others = [
-            criterion for criterion in screen.criteria if criterion.key != OVERALL
-        ]
+        others = [criterion for criterion in screen.criteria if criterion.key != OVERALL]
         verdicts: dict[str, Verdict] = {}
-        given = problems.mapping(
-            answer, "", ["preferred", "strength", "tie", "criteria"]
-        )
+        given = problems.mapping(answer, "", ["preferred", "strength", "tie", "criteria"])
         criteria = problems.mapping(
             given.get("criteria", {}),
             "criteria",
@@ -69,9 +65,7 @@ class PairwiseKind:
             if is_overall:
                 entry: Any = given
             elif criterion.key in criteria:
-                entry = problems.mapping(
-                    criteria[criterion.key], prefix, ["preferred", "strength", "tie"]
-                )
+                entry = problems.mapping(criteria[criterion.key], prefix, ["preferred", "strength", "tie"])
             else:
                 problems.add(prefix, "required", f"Please answer {criterion.name}.")
                 continue
@@ -84,9 +78,7 @@ class PairwiseKind:
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form, screen)
 
-    def store(
-        self, judgment: "Judgment", parsed: dict[str, Verdict], screen: Screen
-    ) -> None:
+    def store(self, judgment: "Judgment", parsed: dict[str, Verdict], screen: Screen) -> None:
         side = _stored_side(screen)
         PairwiseAnswer.objects.bulk_create(
             PairwiseAnswer(
@@ -110,9 +102,7 @@ class PairwiseKind:
             answer["criteria"] = shown
         return answer
 
-    def form_context(
-        self, screen: Screen, answer: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+    def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})
 
 
@@ -137,9 +127,7 @@ def _read_verdict(
     if "tie" in entry:
         return _read_tie(entry, prefix, criterion, problems)
     if "preferred" not in entry:
-        problems.add(
-            dotted(prefix, "preferred"), "required", f"Please answer {criterion.name}."
-        )
+        problems.add(dotted(prefix, "preferred"), "required", f"Please answer {criterion.name}.")
         return None
     if criterion.high is None:
         raise ValueError(f"the pairwise criterion {criterion.key} has no scale")
@@ -157,9 +145,7 @@ def _read_verdict(
             f"Say how much better: 1 to {criterion.high}.",
         )
         return None
-    strength = problems.integer(
-        entry["strength"], dotted(prefix, "strength"), 1, criterion.high
-    )
+    strength = problems.integer(entry["strength"], dotted(prefix, "strength"), 1, criterion.high)
     if strength is None:
         return None
     return Verdict(-strength if preferred == "A" else strength)
@@ -171,9 +157,7 @@ def _read_tie(
     field = dotted(prefix, "tie")
     reasons = PairwiseAnswer.TieReason.values
     if "preferred" in entry or "strength" in entry:
-        problems.add(
-            field, "contradiction", "Send either tie, or preferred and strength."
-        )
+        problems.add(field, "contradiction", "Send either tie, or preferred and strength.")
     elif not criterion.ties_allowed:
         problems.add(
             field,

@@ -54,9 +54,7 @@ def _entry_from_form(form: "QueryDict", key: str) -> dict[str, Any]:
 
 def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
     """{"questions": […]} in the order of the criteria, with the parts of `answer` that fit chosen."""
-    return {
-        "questions": [_question(criterion, answer) for criterion in screen.criteria]
-    }
+    return {"questions": [_question(criterion, answer) for criterion in screen.criteria]}
 
 
 def _question(criterion: "Criterion", answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,11 +63,7 @@ def _question(criterion: "Criterion", answer: Mapping[str, Any]) -> dict[str, An
     is_overall = criterion.key == OVERALL
     criteria = answer.get("criteria")
     entry: Any = (
-        answer
-        if is_overall
-        else criteria.get(criterion.key)
-        if isinstance(criteria, Mapping)
-        else {}
+        answer if is_overall else criteria.get(criterion.key) if isinstance(criteria, Mapping) else {}
     )
     entry = entry if isinstance(entry, Mapping) else {}
     options = _options(criterion.high, criterion.ties_allowed)

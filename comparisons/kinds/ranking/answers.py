@@ -42,9 +42,7 @@ class RankingKind:
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> dict[str, Tiers]:
         """Criterion key → tiers. Criteria other than overall come as `criteria.<key>.ranking`."""
         problems = Problems()
-        others = [
-            criterion.key for criterion in screen.criteria if criterion.key != OVERALL
-        ]
+        others = [criterion.key for criterion in screen.criteria if criterion.key != OVERALL]
         given = problems.mapping(answer, "", ["ranking", "criteria"])
         criteria = problems.mapping(given.get("criteria", {}), "criteria", others)
         rankings: dict[str, Tiers] = {}
@@ -63,9 +61,7 @@ class RankingKind:
                 continue
             field = dotted(prefix, "ranking")
             if "ranking" in entry:
-                rankings[criterion.key] = _read_tiers(
-                    entry["ranking"], field, criterion, screen, problems
-                )
+                rankings[criterion.key] = _read_tiers(entry["ranking"], field, criterion, screen, problems)
             else:
                 problems.add(field, "required", f"Please answer {criterion.name}.")
         problems.raise_if_any()
@@ -74,9 +70,7 @@ class RankingKind:
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form, screen)
 
-    def store(
-        self, judgment: "Judgment", parsed: dict[str, Tiers], screen: Screen
-    ) -> None:
+    def store(self, judgment: "Judgment", parsed: dict[str, Tiers], screen: Screen) -> None:
         RankingAnswer.objects.bulk_create(
             RankingAnswer(
                 judgment=judgment,
@@ -90,19 +84,12 @@ class RankingKind:
 
     def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
         labels = {completion.pk: label for label, completion in screen.by_label.items()}
-        tiers: dict[int, dict[int, list[str]]] = {
-            criterion.pk: {} for criterion in screen.criteria
-        }
+        tiers: dict[int, dict[int, list[str]]] = {criterion.pk: {} for criterion in screen.criteria}
         for row in judgment.ranking_answers.all():
-            tiers[row.criterion_id].setdefault(row.rank, []).append(
-                labels[row.completion_id]
-            )
+            tiers[row.criterion_id].setdefault(row.rank, []).append(labels[row.completion_id])
         shown: dict[str, dict[str, Any]] = {
             criterion.key: {
-                "ranking": [
-                    sorted(tiers[criterion.pk][rank])
-                    for rank in sorted(tiers[criterion.pk])
-                ]
+                "ranking": [sorted(tiers[criterion.pk][rank]) for rank in sorted(tiers[criterion.pk])]
             }
             for criterion in screen.criteria
         }
@@ -111,9 +98,7 @@ class RankingKind:
             answer["criteria"] = shown
         return answer
 
-    def form_context(
-        self, screen: Screen, answer: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+    def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})
 
 
@@ -125,9 +110,7 @@ def competition_ranks(tiers: Tiers) -> dict[str, int]:
     return ranks
 
 
-def _read_tiers(
-    value: Any, field: str, criterion: "Criterion", screen: Screen, problems: Problems
-) -> Tiers:
+def _read_tiers(value: Any, field: str, criterion: "Criterion", screen: Screen, problems: Problems) -> Tiers:
     if not isinstance(value, list) or not all(isinstance(tier, list) for tier in value):
         problems.add(
             field,
@@ -138,13 +121,9 @@ def _read_tiers(
     seen: set[str] = set()
     for at, tier in enumerate(value):
         if not tier:
-            problems.add(
-                dotted(field, at), "empty", "Leave out places that hold nothing."
-            )
+            problems.add(dotted(field, at), "empty", "Leave out places that hold nothing.")
         if len(tier) > 1 and not criterion.ties_allowed:
-            problems.add(
-                dotted(field, at), "tie_not_allowed", f"{criterion.name} takes no ties."
-            )
+            problems.add(dotted(field, at), "tie_not_allowed", f"{criterion.name} takes no ties.")
         for place, label in enumerate(tier):
             if not isinstance(label, str) or label not in screen.labels:
                 detail = f"{echoed(label)} is not shown; the labels are {spoken(screen.labels)}."

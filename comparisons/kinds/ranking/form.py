@@ -63,10 +63,6 @@ def _ranks(answer: Mapping[str, Any], key: str) -> dict[str, int]:
     tiers = entry.get("ranking") if isinstance(entry, Mapping) else None
     ranks: dict[str, int] = {}
     for tier in tiers if isinstance(tiers, list) else []:
-        labels = (
-            [label for label in tier if isinstance(label, str)]
-            if isinstance(tier, list)
-            else []
-        )
+        labels = [label for label in tier if isinstance(label, str)] if isinstance(tier, list) else []
         ranks.update(dict.fromkeys(labels, len(ranks) + 1))
     return ranks

@@ -65,18 +65,14 @@ class RatingKind:
             problems.add("ratings", "required", f"Please rate {spoken(screen.labels)}.")
         ratings = problems.mapping(given.get("ratings", {}), "ratings", screen.labels)
         values = {
-            label: _read_values(
-                ratings[label], dotted("ratings", label), screen, problems
-            )
+            label: _read_values(ratings[label], dotted("ratings", label), screen, problems)
             for label in screen.labels
             if label in ratings
         }
         if "ratings" in given:
             for label in screen.labels:
                 if label not in ratings:
-                    problems.add(
-                        dotted("ratings", label), "required", f"Please rate {label}."
-                    )
+                    problems.add(dotted("ratings", label), "required", f"Please rate {label}.")
         spans = _read_spans(given.get("spans", []), screen, problems)
         problems.raise_if_any()
         return Ratings(values, spans)
@@ -126,9 +122,7 @@ class RatingKind:
             answer["spans"] = spans
         return answer
 
-    def form_context(
-        self, screen: Screen, answer: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+    def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})
 
 
@@ -137,12 +131,8 @@ def span_text(completion: "Completion") -> str:
     return "\n\n".join(message["content"] for message in completion.messages)
 
 
-def _read_values(
-    value: Any, field: str, screen: Screen, problems: Problems
-) -> dict[str, int]:
-    given = problems.mapping(
-        value, field, [criterion.key for criterion in screen.criteria]
-    )
+def _read_values(value: Any, field: str, screen: Screen, problems: Problems) -> dict[str, int]:
+    given = problems.mapping(value, field, [criterion.key for criterion in screen.criteria])
     values: dict[str, int] = {}
     for criterion in screen.criteria:
         if criterion.low is None or criterion.high is None:
@@ -151,9 +141,7 @@ def _read_values(
         if criterion.key not in given:
             problems.add(at, "required", f"Please answer {criterion.name}.")
             continue
-        number = problems.integer(
-            given[criterion.key], at, criterion.low, criterion.high
-        )
+        number = problems.integer(given[criterion.key], at, criterion.low, criterion.high)
         if number is not None:
             values[criterion.key] = number
     return values
@@ -170,24 +158,18 @@ def _read_spans(value: Any, screen: Screen, problems: Problems) -> tuple[Span, .
     for index, entry in enumerate(value):
         span = _read_span(entry, dotted("spans", index), screen, problems)
         if span in spans:
-            problems.add(
-                dotted("spans", index), "duplicate", "This mark is there already."
-            )
+            problems.add(dotted("spans", index), "duplicate", "This mark is there already.")
         elif span is not None:
             spans.append(span)
     return tuple(spans)
 
 
-def _read_span(
-    entry: Any, field: str, screen: Screen, problems: Problems
-) -> Span | None:
+def _read_span(entry: Any, field: str, screen: Screen, problems: Problems) -> Span | None:
     names = ["label", "start", "end", "type"]
     given = problems.mapping(entry, field, names)
     missing = [name for name in names if name not in given]
     for name in missing:
-        problems.add(
-            dotted(field, name), "required", "A mark needs label, start, end and type."
-        )
+        problems.add(dotted(field, name), "required", "A mark needs label, start, end and type.")
     if missing:
         return None
     label, kind = given["label"], given["type"]
@@ -210,8 +192,6 @@ def _read_span(
     if start is None or end is None:
         return None
     if start >= end:
-        problems.add(
-            dotted(field, "end"), "out_of_range", "The end must lie behind the start."
-        )
+        problems.add(dotted(field, "end"), "out_of_range", "The end must lie behind the start.")
         return None
     return Span(label, start, end, kind)

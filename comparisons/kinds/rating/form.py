@@ -35,10 +35,7 @@ def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
         "completions": [
             {
                 "label": label,
-                "questions": [
-                    _question(label, criterion, given.get(label))
-                    for criterion in screen.criteria
-                ],
+                "questions": [_question(label, criterion, given.get(label)) for criterion in screen.criteria],
             }
             for label in screen.labels
         ]

@@ -1,0 +1,263 @@
+"""What a release says about itself: the dataset card (README.md) and manifest.json. Pure; no Django.
+
+Neither holds the version's name or a date: the same snapshot cut again under another name gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporters.files import WrittenFile
+from exporters.formats import ExportFormat
+from exporters.settings import SPLITS, ReleaseSettings
+
+MANIFEST_VERSION = 1
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+@dataclass(frozen=True)
+class ProtocolFacts:
+    """One protocol version that judged items of the release, and the batches under it."""
+
+    version: int
+    kind: str
+    points: int | None
+    questions: tuple[str, ...]
+    batches: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ReleaseFacts:
+    """Everything the card and the manifest tell; a function of the snapshot and the settings.
+
+    `splits` are (side, rows, prompts) for every side of the settings, also the empty ones; `dropped` are
+    (reason, pairs) for pairs of completions that gave no row. `audit_hash` is hexadecimal: the audit chain up
+    to the last event about a judgment of this project.
+    """
+
+    project: str
+    name: str
+    description: str
+    settings: ReleaseSettings
+    protocols: tuple[ProtocolFacts, ...]
+    guidelines: tuple[int, ...]
+    languages: tuple[str, ...]
+    items: int
+    annotators: int
+    judgments: int
+    simulated_judgments: int
+    splits: tuple[tuple[str, int, int], ...]
+    dropped: tuple[tuple[str, int], ...]
+    audit_position: int
+    audit_hash: str
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for _, rows, _ in self.splits)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "project": self.project,
+            "name": self.name,
+            "settings": self.settings.as_json(),
+            "protocols": [
+                {"version": p.version, "kind": p.kind, "points": p.points, "batches": list(p.batches)}
+                for p in self.protocols
+            ],
+            "guideline_versions": list(self.guidelines),
+            "languages": list(self.languages),
+            "rows": self.rows,
+            "items": self.items,
+            "annotators": self.annotators,
+            "judgments": self.judgments,
+            "simulated_judgments": self.simulated_judgments,
+            "splits": {side: {"rows": rows, "prompts": prompts} for side, rows, prompts in self.splits},
+            "dropped_pairs": dict(self.dropped),
+            "audit_head": {"position": self.audit_position, "hash": self.audit_hash},
+        }
+
+
+def manifest(facts: ReleaseFacts, export_format: ExportFormat, files: Sequence[WrittenFile]) -> str:
+    """manifest.json of one format of a release."""
+    body = facts.as_json() | {
+        "manifest_version": MANIFEST_VERSION,
+        "format": export_format.key,
+        "columns": dict(export_format.columns),
+        "files": [file_json(file) for file in files],
+    }
+    return json.dumps(body, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def file_json(file: WrittenFile) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "path": file.path,
+        "type": file.type,
+        "bytes": file.size,
+        "sha256": file.sha256,
+    }
+    return entry | ({"split": file.split, "rows": file.rows} if file.split else {})
+
+
+# The card
+
+
+def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
+    """README.md with Hugging Face front matter: `load_dataset(FOLDER)` finds each split by it."""
+    parts = [
+        front_matter(facts),
+        f"# {one_line(facts.name)}: preference data\n",
+        opening(facts),
+        f"## Splits\n\n{split_table(facts)}\n",
+        "Both sides hold different prompts: the same prompt never lies in two splits, and it keeps its side in "
+        "later releases cut with the same seed. Prompts that are nearly, but not exactly, the same are not "
+        "yet recognised as one.\n",
+        f"## How the labels were made\n\n{label_story(facts)}\n",
+        f"## Columns\n\nFormat `{export_format.key}`, read by {export_format.trainers}.\n\n"
+        + "".join(f"- `{name}`: {meaning}\n" for name, meaning in export_format.columns.items()),
+        f"## Use\n\n{usage(facts)}\n",
+        provenance(facts),
+    ]
+    return "\n".join(parts)
+
+
+def front_matter(facts: ReleaseFacts) -> str:
+    lines = ["---", f"pretty_name: {json.dumps(one_line(facts.name), ensure_ascii=False)}", "license: unknown"]
+    if facts.languages:
+        lines += ["language:", *(f"- {json.dumps(code)}" for code in facts.languages)]
+    lines += ["size_categories:", f"- {size_category(facts.rows)}"]
+    lines += ["tags:", "- preference", "- human-feedback", "configs:", "- config_name: default", "  data_files:"]
+    for side in filled_sides(facts):
+        lines += [f"  - split: {side}", f"    path: {side}-*.parquet"]
+    return "\n".join([*lines, "---\n"])
+
+
+def card_for(card: str, kind: str) -> str:
+    """The card of a folder that holds only files of `kind` (`parquet` or `jsonl`)."""
+    head, body = card.split("\n---\n", 1)
+    return re.sub(r"(?m)^(    path: \w+-\*)\.parquet$", rf"\1.{kind}", head) + "\n---\n" + body
+
+
+def opening(facts: ReleaseFacts) -> str:
+    text = f"{facts.description.strip()}\n\n" if facts.description.strip() else ""
+    text += (
+        f"{facts.rows:,} preference pairs over {facts.items:,} items, from {counted(facts.judgments, 'judgment')} "
+        f"of {counted(facts.annotators, 'annotator')}.\n"
+    )
+    if facts.simulated_judgments:
+        text += (
+            f"\n**{facts.simulated_judgments:,} of these judgments were simulated**, not made by people. "
+            "Do not report results on them as human preference.\n"
+        )
+    return text
+
+
+def split_table(facts: ReleaseFacts) -> str:
+    lines = ["| Split | Rows | Prompts |", "| --- | ---: | ---: |"]
+    lines += [f"| {side} | {rows:,} | {prompts:,} |" for side, rows, prompts in facts.splits]
+    empty = [side for side, rows, _ in facts.splits if not rows]
+    if empty:
+        lines += ["", f"No prompt fell to {' and '.join(empty)}: there are too few prompts; no such file is written."]
+    return "\n".join(lines)
+
+
+LABEL_STORIES = {
+    "majority": "One row for each pair of answers: the answer that more judgments preferred, whatever their strength.",
+    "every": "One row for each judgment, so people who disagree give rows that disagree.",
+    "mean_strength": "One row for each pair of answers: the sign of the mean of all signed preferences.",
+    "reference": "The label that came with the imported data. No judgment of this project was used.",
+}
+DROPPED_STORIES = {
+    "tie": "left out as a tie",
+    "identical": "left out because both answers read the same",
+    "too_few_judgments": "left out for too few judgments",
+    "no_reference": "left out because the data brought no label for them",
+}
+
+
+def label_story(facts: ReleaseFacts) -> str:
+    settings = facts.settings
+    lines = [LABEL_STORIES[settings.labels], ""]
+    for protocol in facts.protocols:
+        scale = f", {protocol.points} points" if protocol.points else ""
+        lines.append(
+            f"- Protocol version {protocol.version} ({protocol.kind}{scale}), "
+            f"batches {', '.join(map(str, protocol.batches))}. {ASKED[protocol.kind]}"
+            if protocol.kind in ASKED
+            else f"- Protocol version {protocol.version} ({protocol.kind}{scale})."
+        )
+        lines += [f"  - Overall question: {one_line(question)}" for question in protocol.questions]
+    if facts.guidelines:
+        lines.append(f"- Guideline versions shown: {', '.join(map(str, facts.guidelines))}.")
+    if settings.min_judgments > 1:
+        lines.append(f"- Pairs with fewer than {settings.min_judgments} judgments are left out.")
+    ties = "kept in both orders, two rows each" if settings.ties == "both" else "left out"
+    lines.append(f"- Ties are {ties}.")
+    lines += [
+        f"- {counted(number, 'pair')} {DROPPED_STORIES[reason]}." for reason, number in facts.dropped if number
+    ]
+    lines.append(
+        "- Only accepted, current judgments of regular work count: none that came late, was voided, was corrected "
+        "later, was made on a check item, or came from somebody who has not agreed to the consent text."
+    )
+    return "\n".join(lines)
+
+
+ASKED = {
+    "pairwise": "People saw two answers side by side and said which is better overall.",
+    "ranking": "People ranked all answers; each two of them with different ranks are a pair.",
+    "rating": "People rated each answer by itself; each two with different overall values are a pair.",
+}
+
+
+def usage(facts: ReleaseFacts) -> str:
+    side = filled_sides(facts)[0]
+    return (
+        "```python\nfrom datasets import load_dataset\n\n"
+        f'data = load_dataset("{facts.project}")  # the folder of this file\n'
+        f'print(data["{side}"][0]["chosen"])\n```\n\n'
+        "```sh\nsha256sum -c SHA256SUMS\n```"
+    )
+
+
+def provenance(facts: ReleaseFacts) -> str:
+    text = (
+        "## Provenance\n\n"
+        "A release is frozen: it never changes, and cutting it again from the same judgments with the same settings "
+        "gives the same bytes. `manifest.json` lists every file with its SHA-256.\n"
+    )
+    if facts.audit_position:
+        text += (
+            f"\nAudit log of the server at the last judgment: entry {facts.audit_position}, "
+            f"hash `{facts.audit_hash}`.\n"
+        )
+    return text
+
+
+def filled_sides(facts: ReleaseFacts) -> list[str]:
+    filled = {side for side, rows, _ in facts.splits if rows}
+    return [side for side in SPLITS if side in filled]
+
+
+def size_category(rows: int) -> str:
+    return next((name for limit, name in SIZES if rows < limit), "1M<n<10M")
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def settings_words(settings: Mapping[str, Any]) -> str:
+    """The settings on one line, for a list of releases: "majority, ties dropped, train 80 %, test 20 %"."""
+    split = dict(settings["split"])
+    split.pop("seed", None)
+    shares = ", ".join(f"{side} {round(share * 100)} %" for side, share in split.items())
+    ties = "ties in both orders" if settings["ties"] == "both" else "ties dropped"
+    return f"{settings['labels'].replace('_', ' ')}, {ties}, {shares}"

@@ -1,0 +1,61 @@
+"""Export formats: one folder for each, registered in `ExportersConfig.ready()`. No Django here.
+
+To add one, see docs/how-to/add-an-export-format.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from annotation.registry import Registry
+
+Messages = list[dict[str, str]]
+"""[{"role", "content"}, …], oldest first."""
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One row of a release with its texts.
+
+    `id` is stable from release to release; `preference` is the size of the label (0: a tie kept in both
+    orders); `judgments` is the number of judgments that it rests on.
+    """
+
+    id: str
+    split: str
+    protocol: str
+    prompt: Messages
+    chosen: Messages
+    rejected: Messages
+    preference: float
+    judgments: int
+
+
+class ReleaseContent(Protocol):
+    """What a format may read of a release. Each call starts from the beginning and streams."""
+
+    def pairs(self) -> Iterator[Pair]:
+        """Every row, in the order of the release."""
+
+
+class ExportFormat(Protocol):
+    """How the rows of a release become the records of a file. A format is stateless."""
+
+    key: str
+    title: str
+    trainers: str
+    """Who reads it, for the card and the form: "TRL RewardTrainer, DPOTrainer"."""
+    columns: Mapping[str, str]
+    """Each column with its meaning, in the order of the schema; printed in the card."""
+    schema: pa.Schema
+
+    def records(self, content: ReleaseContent) -> Iterator[tuple[str, Record]]:
+        """(side of the split, record); every record has exactly the columns of `schema`, none of them null."""
+
+
+export_formats: Registry[ExportFormat] = Registry("export format")

@@ -1,0 +1,53 @@
+"""TRL's preference pairs with an explicit, conversational prompt: what RewardTrainer and DPOTrainer take.
+
+There is no `margin`: RewardTrainer would use it in its loss, and a release that only says which answer is
+better must not change how a model is trained. The trainers ignore `id` and `protocol`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+
+from exporters.formats import Record, ReleaseContent
+
+MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+
+
+class PreferenceFormat:
+    key = "preference"
+    title = "Preference pairs (prompt, chosen, rejected)"
+    trainers = "TRL's RewardTrainer and DPOTrainer"
+    columns: Mapping[str, str] = {
+        "id": "Batch, item and completions: the same in every release of this project.",
+        "prompt": "The conversation up to the answer, as messages of role and content.",
+        "chosen": "The answer that was preferred, as messages.",
+        "rejected": "The other answer, as messages.",
+        "protocol": "Kind and version of the protocol under which the item was judged.",
+    }
+    schema = pa.schema(
+        [
+            pa.field("id", pa.string()),
+            pa.field("prompt", MESSAGES),
+            pa.field("chosen", MESSAGES),
+            pa.field("rejected", MESSAGES),
+            pa.field("protocol", pa.string()),
+        ]
+    )
+
+    def records(self, content: ReleaseContent) -> Iterator[tuple[str, Record]]:
+        for pair in content.pairs():
+            yield (
+                pair.split,
+                {
+                    "id": pair.id,
+                    "prompt": pair.prompt,
+                    "chosen": pair.chosen,
+                    "rejected": pair.rejected,
+                    "protocol": pair.protocol,
+                },
+            )
+
+
+preference = PreferenceFormat()
