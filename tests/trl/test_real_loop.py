@@ -1,0 +1,71 @@
+"""The whole loop on real data: 2,312 pairs in, 6,936 judgments over HTTP, a release out, TRL trains on it.
+
+Takes minutes, so it is a target of its own (`make trl`), which CI runs.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.instance import ROOT, Instance, free_port
+
+PAIRS, OVERLAP = 2312, 3
+
+pytestmark = [pytest.mark.trl, pytest.mark.data]
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    instance = Instance(var=tmp_path / "var", port=free_port())
+    instance.start(demo=False)
+    yield instance
+    instance.stop()
+
+
+def test_2312_real_pairs_go_round_the_loop(instance: Instance, shared_data: Path, tmp_path: Path) -> None:
+    instance.manage("create_user", "lead@example.org", "--can-create-projects")
+    token = instance.manage("create_token", "lead@example.org").split()[-1]
+    api = httpx.Client(
+        base_url=f"{instance.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
+    protocol = {"kind": "pairwise", "points": 7, "overlap": OVERLAP}
+    body = {"slug": "hh", "name": "HH harmless", "protocol": protocol}
+    assert api.post("/projects", json=body).status_code == 201
+    engineer = {"email": "lead@example.org", "role": "engineer"}
+    assert api.post("/projects/hh/members", json=engineer).status_code == 201
+
+    instance.concord("login", instance.url, CONCORD_TOKEN=token)
+    file = shared_data / "hh_harmless" / "test.jsonl.gz"
+    instance.concord("push", str(file), "--project", "hh", "--format", "hh", CONCORD_TOKEN=token)
+    assert api.get("/projects/hh").json()["progress"]["items"] == PAIRS
+
+    print(instance.manage("simulate", "hh", "--annotators", "6", "--seed", "1"))
+    progress = api.get("/projects/hh").json()["progress"]
+    assert progress == {"items": PAIRS, "slots": PAIRS * OVERLAP, "submitted": PAIRS * OVERLAP}
+    print(instance.manage("check_invariants"))
+
+    folder = tmp_path / "hh-data"
+    instance.concord(
+        "pull", "hh", "--cut", "--format", "preference", "--to", str(folder), CONCORD_TOKEN=token
+    )
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    trained = subprocess.run(
+        [ROOT / ".venv-trl/bin/python", ROOT / "tests/trl/train_two_steps.py", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    print(trained.stdout)
+
+    said = instance.concord("train", "hh", CONCORD_TOKEN=token)
+    print(said)
+    assert re.search(r"longer", said)
+    release = api.get("/projects/hh/releases/latest").json()
+    print(json.dumps({"version": release["version"], "rows": release.get("rows")}))
