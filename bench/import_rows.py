@@ -60,10 +60,9 @@ def measure(rows: int, folder: Path) -> None:
     from annotation.services.projects import create_project
 
     call_command("migrate", verbosity=0)
+    pairwise = {"kind": "pairwise", "overlap": 3}
     lead, _ = create_user(email="bench@example.org", now=timezone.now(), can_create_projects=True)
-    project = create_project(
-        actor=lead, now=timezone.now(), slug="bench", name="Bench", protocol={"kind": "pairwise", "overlap": 3}
-    )
+    project = create_project(actor=lead, now=timezone.now(), slug="bench", name="Bench", protocol=pairwise)
     peaks = []
     for size in (rows // 10, rows):
         path = folder / f"pairs-{size}.jsonl"
@@ -78,7 +77,7 @@ def measure(rows: int, folder: Path) -> None:
         print(f"    peak memory   {peaks[-1]:>9,.0f} MiB")
     floor = floor_seconds(folder)
     all_rows = rows + rows // 10
-    print(f"    bare COPY     {all_rows / floor:>9,.0f} rows/s   (the floor: {floor:.1f} s for {all_rows:,} rows)")
+    print(f"    bare COPY     {all_rows / floor:>9,.0f} rows/s   (the floor, {all_rows:,} rows)")
     print(f"import / floor  {(rows / imported) / (all_rows / floor):.2f}")
     print(f"ten times the rows cost {peaks[1] - peaks[0]:+.0f} MiB")
 
@@ -90,7 +89,7 @@ def write_pairs(path: Path, size: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         for number in range(size):
             file.write(
-                f'{{"id": "{path.stem}-{number}", "prompt": "{number} {body}", "language": "en", "completions": ['
+                f'{{"id": "{path.stem}-{number}", "prompt": "{number} {body}", "completions": ['
                 f'{{"content": "A {number} {body}", "model": "m1", "settings": {{"temperature": 0.7}}}}, '
                 f'{{"content": "B {number} {body}", "model": "m2"}}]}}\n'
             )
@@ -119,7 +118,11 @@ def import_seconds(path: Path, project: object, lead: object) -> float:
     start = time.perf_counter()
     with path.open("rb") as stream:
         _, job = start_import(
-            project=project, actor=lead, now=timezone.now(), upload=File(stream, name=path.name), format="jsonl"
+            project=project,
+            actor=lead,
+            now=timezone.now(),
+            upload=File(stream, name=path.name),
+            format="jsonl",
         )
     run_claimed(str(job.pk), timezone.now())
     seconds = time.perf_counter() - start

@@ -125,11 +125,22 @@ def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
 
 
 def front_matter(facts: ReleaseFacts) -> str:
-    lines = ["---", f"pretty_name: {json.dumps(one_line(facts.name), ensure_ascii=False)}", "license: unknown"]
+    lines = [
+        "---",
+        f"pretty_name: {json.dumps(one_line(facts.name), ensure_ascii=False)}",
+        "license: unknown",
+    ]
     if facts.languages:
         lines += ["language:", *(f"- {json.dumps(code)}" for code in facts.languages)]
     lines += ["size_categories:", f"- {size_category(facts.rows)}"]
-    lines += ["tags:", "- preference", "- human-feedback", "configs:", "- config_name: default", "  data_files:"]
+    lines += [
+        "tags:",
+        "- preference",
+        "- human-feedback",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+    ]
     for side in filled_sides(facts):
         lines += [f"  - split: {side}", f"    path: {side}-*.parquet"]
     return "\n".join([*lines, "---\n"])
@@ -160,7 +171,10 @@ def split_table(facts: ReleaseFacts) -> str:
     lines += [f"| {side} | {rows:,} | {prompts:,} |" for side, rows, prompts in facts.splits]
     empty = [side for side, rows, _ in facts.splits if not rows]
     if empty:
-        lines += ["", f"No prompt fell to {' and '.join(empty)}: there are too few prompts; no such file is written."]
+        lines += [
+            "",
+            f"No prompt fell to {' and '.join(empty)}: there are too few prompts; no such file is written.",
+        ]
     return "\n".join(lines)
 
 
@@ -197,7 +211,9 @@ def label_story(facts: ReleaseFacts) -> str:
     ties = "kept in both orders, two rows each" if settings.ties == "both" else "left out"
     lines.append(f"- Ties are {ties}.")
     lines += [
-        f"- {counted(number, 'pair')} {DROPPED_STORIES[reason]}." for reason, number in facts.dropped if number
+        f"- {counted(number, 'pair')} {DROPPED_STORIES[reason]}."
+        for reason, number in facts.dropped
+        if number
     ]
     lines.append(
         "- Only accepted, current judgments of regular work count: none that came late, was voided, was corrected "

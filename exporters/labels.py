@@ -55,7 +55,8 @@ def mean_strength(votes: Sequence[Vote], reference: int | None) -> list[Label]:
 def every(votes: Sequence[Vote], reference: int | None) -> list[Label]:
     """One label for each judgment, in order of their ids."""
     return [
-        Label(float(vote.preference), (vote.judgment,)) for vote in sorted(votes, key=lambda vote: vote.judgment)
+        Label(float(vote.preference), (vote.judgment,))
+        for vote in sorted(votes, key=lambda vote: vote.judgment)
     ]
 
 

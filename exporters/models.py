@@ -1,7 +1,8 @@
 """A release: a frozen, versioned, hashed snapshot of judgments, and the files written from it.
 
-building → frozen | failed. A frozen release never changes again; its rows hold ids, labels and sides of
-the split but no text, because items and completions are immutable where they are.
+building → frozen | failed. Rows and files appear in the transaction that freezes the release, never before, and
+nothing of a frozen release changes again. Rows hold ids, labels and sides of the split but no text, because
+items and completions are immutable where they are.
 """
 
 import pgtrigger
@@ -10,6 +11,22 @@ from django.db import models
 from django.db.models import F, Q
 
 IMMUTABLE = pgtrigger.Update | pgtrigger.Delete
+
+
+def only_while_building(name: str) -> pgtrigger.Trigger:
+    """Refuse a row for a release that is frozen already: what was published must not grow."""
+    return pgtrigger.Trigger(
+        name=name,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Insert,
+        func="""
+            IF (SELECT state FROM exporters_release WHERE id = NEW.release_id) <> 'building' THEN
+                RAISE EXCEPTION 'release %: nothing can be added', NEW.release_id
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    )
 
 
 class Release(models.Model):
@@ -26,12 +43,12 @@ class Release(models.Model):
     settings = models.JSONField()
     """api.md, Release settings, with every default filled in."""
     manifest = models.JSONField(default=dict)
-    """What `manifest.json` holds; no clock value in it."""
+    """`exporters.card.ReleaseFacts.as_json()`: what card and `manifest.json` tell; no clock value in it."""
     judgments = models.PositiveIntegerField(default=0)
     """How many judgments the rows were made from."""
     audit_position = models.BigIntegerField(default=0)
     audit_hash = models.BinaryField(max_length=32, default=bytes)
-    """Head of the audit chain when the snapshot was taken."""
+    """The audit chain at the last sealed event about a judgment of the project in the snapshot."""
     created_at = models.DateTimeField()
     created_by = models.ForeignKey("annotation.User", on_delete=models.PROTECT, related_name="+")
     frozen_at = models.DateTimeField(null=True)
@@ -39,7 +56,10 @@ class Release(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "number"], name="release_number_unique"),
-            models.UniqueConstraint(fields=["project", "version"], name="release_version_unique"),
+            # A cut that failed keeps no name: the next try may have it.
+            models.UniqueConstraint(
+                fields=["project", "version"], condition=~Q(state="failed"), name="release_version_unique"
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=["building", "frozen", "failed"]), name="release_state_known"
             ),
@@ -71,7 +91,8 @@ class ReleaseRow(models.Model):
     chosen = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
     rejected = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
     strength = models.FloatField(null=True)
-    """How much better, in steps of the protocol's scale, > 0; null where the label has none (reference)."""
+    """How much better, > 0, or 0 for a tie. In steps of the protocol's scale (labels every, mean_strength), or
+    votes for less votes against, as a share of all (majority). Null where the label has none (reference)."""
     is_tie = models.BooleanField(default=False)
     """One of the two rows that stand for a tie kept in both orders."""
     split = models.CharField(max_length=20)
@@ -84,7 +105,10 @@ class ReleaseRow(models.Model):
             models.UniqueConstraint(fields=["release", "number"], name="releaserow_number_unique"),
             models.CheckConstraint(condition=~Q(chosen=F("rejected")), name="releaserow_two_completions"),
         ]
-        triggers = [pgtrigger.Protect(name="releaserow_immutable", operation=IMMUTABLE)]
+        triggers = [
+            pgtrigger.Protect(name="releaserow_immutable", operation=IMMUTABLE),
+            only_while_building("releaserow_not_added_later"),
+        ]
 
     def __str__(self) -> str:
         return f"row {self.number} of release {self.release_id}"
@@ -95,9 +119,10 @@ class ReleaseFile(models.Model):
 
     release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="files")
     name = models.CharField(max_length=200)
-    """Path within the release, as in `files/{name}`: "preference/train-00000-of-00001.parquet"."""
+    """Path within the release, as in `files/{name}`: "train-00000-of-00001.parquet". A release in several
+    formats has a folder for each: "preference/train-00000-of-00001.parquet"."""
     format = models.CharField(max_length=40)
-    """Key of the export format; empty for the card, the manifest and the checksums."""
+    """Key of the export format; card, manifest and checksums are written for each format."""
     split = models.CharField(max_length=20, blank=True)
     rows = models.PositiveIntegerField(default=0)
     size = models.PositiveBigIntegerField()
@@ -113,7 +138,18 @@ class ReleaseFile(models.Model):
         triggers = [
             pgtrigger.ReadOnly(name="releasefile_immutable", exclude=["erased_at", "successor"]),
             pgtrigger.Protect(name="releasefile_kept", operation=pgtrigger.Delete),
+            only_while_building("releasefile_not_added_later"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def path(self) -> str:
+        """Its name in the folder into which one format is pulled."""
+        return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def type(self) -> str:
+        """parquet, jsonl or text."""
+        return self.name.rsplit(".", 1)[-1] if self.split else "text"

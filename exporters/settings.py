@@ -98,7 +98,9 @@ def format_names(value: Any) -> tuple[str, ...]:
     there_are = [key for key, _ in export_formats]
     for name in names:
         if name not in export_formats:
-            raise Refused(f"No format is called {name!r}; there are: {', '.join(there_are)}.", field="formats")
+            raise Refused(
+                f"No format is called {name!r}; there are: {', '.join(there_are)}.", field="formats"
+            )
     if not names:
         raise Refused(f"Name one format or more; there are: {', '.join(there_are)}.", field="formats")
     return tuple(dict.fromkeys(names))
@@ -156,7 +158,7 @@ def is_integer(value: Any) -> bool:
 
 
 def integers(value: Any, field: str) -> list[int]:
-    if not isinstance(value, list | tuple) or not all(is_integer(part) and 0 < part < 2**31 for part in value):
+    if not isinstance(value, list | tuple) or not all(is_integer(n) and 0 < n < 2**31 for n in value):
         raise Refused("Send a list of whole numbers from 1 on.", field=field)
     return list(value)
 

@@ -56,17 +56,13 @@ def pairwise_accuracy(
     return _mean_over_prompts((signs + 1) / 2, groups, seed, n_resamples, confidence)
 
 
-def longer_wins(
-    pairs: Sequence[PreferencePair], *, seed: int, n_resamples: int = N_RESAMPLES
-) -> Accuracy:
+def longer_wins(pairs: Sequence[PreferencePair], *, seed: int, n_resamples: int = N_RESAMPLES) -> Accuracy:
     """How often the longer completion (in characters) was preferred; equal lengths count half."""
     margins = [len(pair.chosen) - len(pair.rejected) for pair in pairs]
     return pairwise_accuracy(margins, prompt_groups(pairs), seed=seed, n_resamples=n_resamples)
 
 
-def shorter_wins(
-    pairs: Sequence[PreferencePair], *, seed: int, n_resamples: int = N_RESAMPLES
-) -> Accuracy:
+def shorter_wins(pairs: Sequence[PreferencePair], *, seed: int, n_resamples: int = N_RESAMPLES) -> Accuracy:
     """How often the shorter completion was preferred: 1 − ``longer_wins``."""
     margins = [len(pair.rejected) - len(pair.chosen) for pair in pairs]
     return pairwise_accuracy(margins, prompt_groups(pairs), seed=seed, n_resamples=n_resamples)

@@ -37,10 +37,12 @@ _REFUSAL = re.compile(
 )
 _APOLOGY = frozenset({"sorry", "apologize", "apologise", "apologies", "unfortunately", "forgive"})
 _HEDGE = frozenset(
-    "maybe perhaps might may could possibly probably depends unsure think guess seem seems likely".split()
+    {"maybe", "perhaps", "might", "may", "could", "possibly", "probably", "likely"}
+    | {"depends", "unsure", "think", "guess", "seem", "seems"}
 )
 _WARNING = frozenset(
-    "illegal dangerous harm harmful unsafe law risk risky unethical wrong offensive careful".split()
+    {"illegal", "dangerous", "harm", "harmful", "unsafe", "law", "risk", "risky"}
+    | {"unethical", "wrong", "offensive", "careful"}
 )
 _FINISHED = re.compile(r"[.!?:;)\]}\"'”’»`*。！？؟…]\s*$")
 _FIRST_PERSON = frozenset({"i", "i'm", "i'd", "i'll", "i've", "me", "my", "mine", "myself"})
@@ -125,17 +127,41 @@ FEATURES: tuple[Feature, ...] = (
     Feature("log_code", "code fences and inline code, log(1 + n)", lambda _, c: _log_matches(_CODE, c.text)),
     Feature("log_questions", "question marks, log(1 + n)", lambda _, c: math.log1p(c.text.count("?"))),
     Feature("log_exclamations", "exclamation marks, log(1 + n)", lambda _, c: math.log1p(c.text.count("!"))),
-    Feature("digit_share", "share of characters that are digits", lambda _, c: _character_share(c, str.isdigit)),
-    Feature("capital_share", "share of characters that are capitals", lambda _, c: _character_share(c, str.isupper)),
     Feature(
-        "type_token_ratio", "different words over all words", lambda _, c: _share(len(c.vocabulary), len(c.words))
+        "digit_share", "share of characters that are digits", lambda _, c: _character_share(c, str.isdigit)
     ),
-    Feature("log_refusals", "phrases of refusal (I can't, unable to help), log(1 + n)", lambda _, c: _log_matches(_REFUSAL, c.lower)),
+    Feature(
+        "capital_share",
+        "share of characters that are capitals",
+        lambda _, c: _character_share(c, str.isupper),
+    ),
+    Feature(
+        "type_token_ratio",
+        "different words over all words",
+        lambda _, c: _share(len(c.vocabulary), len(c.words)),
+    ),
+    Feature(
+        "log_refusals",
+        "phrases of refusal (I can't, unable to help), log(1 + n)",
+        lambda _, c: _log_matches(_REFUSAL, c.lower),
+    ),
     Feature("log_apologies", "words of apology, log(1 + n)", lambda _, c: _log_words(_APOLOGY, c)),
     Feature("log_hedges", "words of doubt (maybe, think), log(1 + n)", lambda _, c: _log_words(_HEDGE, c)),
-    Feature("log_warnings", "words of warning (illegal, harmful), log(1 + n)", lambda _, c: _log_words(_WARNING, c)),
-    Feature("first_person_share", "share of words that mean the speaker", lambda _, c: _word_share(c, _FIRST_PERSON)),
-    Feature("second_person_share", "share of words that mean the reader", lambda _, c: _word_share(c, _SECOND_PERSON)),
+    Feature(
+        "log_warnings",
+        "words of warning (illegal, harmful), log(1 + n)",
+        lambda _, c: _log_words(_WARNING, c),
+    ),
+    Feature(
+        "first_person_share",
+        "share of words that mean the speaker",
+        lambda _, c: _word_share(c, _FIRST_PERSON),
+    ),
+    Feature(
+        "second_person_share",
+        "share of words that mean the reader",
+        lambda _, c: _word_share(c, _SECOND_PERSON),
+    ),
     Feature(
         "prompt_overlap",
         "share of the different words that occur in the prompt",
@@ -151,7 +177,7 @@ FEATURES: tuple[Feature, ...] = (
         "1 if the text ends with a closing mark, 0 if it breaks off",
         lambda _, c: float(_FINISHED.search(c.text) is not None),
     ),
-)  # fmt: skip
+)
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from rewards.encoding import MODEL_KINDS, Encoder, ModelKind
+from rewards.encoding import MODEL_KINDS, Encoder
 from rewards.features import FEATURE_NAMES
-from rewards.training import LOSSES, Loss, TrainedModel
+from rewards.training import LOSSES, TrainedModel
 
 FORMAT = 1
 
@@ -35,10 +35,10 @@ def dump_model(model: TrainedModel) -> bytes:
 
 
 def load_model(data: bytes) -> TrainedModel:
-    """The model that ``dump_model`` wrote. Raises ValueError if it came from other features or a newer format.
+    """The model that ``dump_model`` wrote.
 
-    A model scores completions with the features of the code that reads it, so a renamed, added or removed
-    feature makes old weights meaningless.
+    Raises ValueError if it was trained with other features or is of another format. A model scores with
+    the features of the code that reads it, so weights for renamed, added or removed ones mean nothing.
     """
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         arrays = dict(stored)
@@ -48,9 +48,9 @@ def load_model(data: bytes) -> TrainedModel:
     if kind not in MODEL_KINDS or loss not in LOSSES:
         raise ValueError(f"unknown reward model {kind!r} with loss {loss!r}")
     return TrainedModel(
-        encoder=Encoder.from_arrays(cast(ModelKind, kind), arrays),
+        encoder=Encoder.from_arrays(kind, arrays),
         weights=arrays["weights"],
-        loss=cast(Loss, loss),
+        loss=loss,
         c=float(arrays["c"]),
         seed=int(arrays["seed"]),
         converged=bool(arrays["converged"]),

@@ -8,11 +8,11 @@ named here and not in pyproject.toml, so that they are read only once the cluste
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from pytest_django.fixtures import SettingsWrapper
 
 from annotation.runtime import postgres, roles
 
@@ -67,7 +67,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def chromium() -> Path | None:
     """The browser, from CHROMIUM or the search path."""
     named = os.environ.get("CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = named or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     return Path(found) if found else None
 
 
@@ -115,7 +117,6 @@ def chromium_path() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_files(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_files(settings: SettingsWrapper, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Uploads and releases of one test lie in a folder of their own."""
-    settings.MEDIA_ROOT = tmp_path_factory.mktemp("files")  # type: ignore[attr-defined]
-    yield
+    settings.MEDIA_ROOT = tmp_path_factory.mktemp("files")

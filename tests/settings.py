@@ -1,6 +1,6 @@
 """The real settings, less what only costs time: cheap passwords, plain static names, messages kept in memory."""
 
-from annotation.config.settings import *  # noqa: F403
+from annotation.config.settings import *
 from annotation.config.settings import STORAGES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

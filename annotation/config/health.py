@@ -40,7 +40,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     Django calls this while the exception is being handled.
     """
     gone = isinstance(sys.exception(), OperationalError | InterfaceError)
-    status, title, detail = (503, "Service Unavailable", DATABASE_GONE) if gone else (500, "Server Error", BROKEN)
+    status, title, detail = (
+        (503, "Service Unavailable", DATABASE_GONE) if gone else (500, "Server Error", BROKEN)
+    )
     headers = {"Retry-After": "5"} if gone else {}
     if request.path.startswith("/api/"):
         problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "errors": []}

@@ -38,6 +38,8 @@ def logging_settings(level: str) -> dict[str, Any]:
             # Each answered request is logged once by our own middleware.
             "django.request": {"level": "ERROR"},
             "axes": {"level": "WARNING"},
+            # One line for each call that a simulation makes is no news.
+            "httpx": {"level": "WARNING"},
         },
     }
 

@@ -9,4 +9,4 @@ import secrets
 os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("DATABASE_URL", "postgresql:///concord?host=/nonexistent")
 
-from annotation.config.settings import *  # noqa: E402, F403
+from annotation.config.settings import *

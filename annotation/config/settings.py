@@ -38,7 +38,9 @@ def _list(name: str, default: str) -> list[str]:
 def _secret_key() -> str:
     key = _outside("SECRET_KEY")
     if not key:
-        raise ImproperlyConfigured(f"There is no SECRET_KEY, neither in the environment nor in {VAR / INSTANCE_FILE}.")
+        raise ImproperlyConfigured(
+            f"There is no SECRET_KEY, neither in the environment nor in {VAR / INSTANCE_FILE}."
+        )
     if len(key) < 50 or len(set(key)) < 10 or key.startswith("django-insecure"):
         raise ImproperlyConfigured("SECRET_KEY is too weak: 50 random characters or more are needed.")
     return key

@@ -92,8 +92,8 @@ def _too_deep(text: str, problems: Problems) -> bool:
         return False
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
-        token = text[match.start()]
-        if token in "[{":
+        mark = text[match.start()]
+        if mark in "[{":
             depth += 1
             if depth > limit:
                 problems.add(
@@ -104,7 +104,7 @@ def _too_deep(text: str, problems: Problems) -> bool:
                     "flatten the row; deep structures can be kept as text in metadata",
                 )
                 return True
-        elif token in "]}":
+        elif mark in "]}":
             depth -= 1
     return False
 

@@ -151,11 +151,12 @@ def join_path(path: str, key: str) -> str:
     return f"{path}.{printable_key(key)}" if path else printable_key(key)
 
 
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> bytes:
     """UTF-8 JSON with sorted keys and no spaces: equal values give equal bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _encoder.encode(value).encode()
 
 
 def hash_of(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Code blocks, coloured by Pygments classes."""
 
+import re
 from typing import Final
 
 from pygments.lexer import Lexer
@@ -9,8 +10,10 @@ from pygments.util import ClassNotFound
 
 from annotation.rendering.marks import visible
 
-HIGHLIGHT_LIMIT: Final = 20_000
-"""Characters of code in one text that are coloured; longer blocks are shown in full, without colour."""
+HIGHLIGHT_LIMIT: Final = 8_000
+"""Characters of one block that are coloured; longer blocks are shown in full, without colour."""
+_MONOTONE: Final = re.compile(r"[\w\s*&:]{400}|.{600}")
+"""Where the expressions of some lexers go quadratic: long runs without punctuation, very long lines."""
 
 _CHECKED: Final = (
     "bash c clojure cmake console cpp csharp css dart diff docker elixir erlang fortran go groovy haskell html"
@@ -34,7 +37,9 @@ def highlight(code: str, language: str) -> str:
 
     Every character of `code` is in the result: a lexer that loses one is not used.
     """
-    lexer = _lexer(language) if language and len(code) <= HIGHLIGHT_LIMIT else None
+    if not language or len(code) > HIGHLIGHT_LIMIT or _MONOTONE.search(code):
+        return visible(code)
+    lexer = _lexer(language)
     if lexer is None:
         return visible(code)
     tokens = list(lexer.get_tokens(code))

@@ -140,12 +140,17 @@ class _Renderer(RendererHTML):
     def heading_open(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
     ) -> str:
-        return f'<{_heading(tokens[idx])} dir="auto">'
+        outline = env.setdefault("outline", [])
+        level = int(tokens[idx].tag[1])
+        while outline and outline[-1] >= level:
+            outline.pop()
+        outline.append(level)
+        return f'<{_heading(outline)} dir="auto">'
 
     def heading_close(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
     ) -> str:
-        return f"</{_heading(tokens[idx])}>\n"
+        return f"</{_heading(env['outline'])}>\n"
 
     def paragraph_open(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
@@ -185,9 +190,9 @@ class _Renderer(RendererHTML):
         return _cell(tokens[idx])
 
 
-def _heading(token: Token) -> str:
-    """Pages use h1 and h2 themselves, so the text's first level is h3."""
-    return f"h{min(int(token.tag[1]) + 2, 6)}"
+def _heading(outline: Sequence[int]) -> str:
+    """Pages use h1 and h2 themselves, so a text starts at h3, and no jump in its levels leaves a gap in theirs."""
+    return f"h{min(2 + len(outline), 6)}"
 
 
 def _cell(token: Token) -> str:

@@ -27,7 +27,8 @@ MARKS_WITH_NAMES: Final = 1000
 _INVISIBLE: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    r"\ud800-\udfff"  # raw, for the expression to read: mypy cannot store half of a surrogate pair
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _JOINING: Final = (
     "\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\ufb50-\ufdff\ufe70-\ufefc"

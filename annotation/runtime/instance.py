@@ -32,7 +32,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except PermissionError as error:
         raise RuntimeFault(f"{path} cannot be read: it belongs to another user.") from error
     except ValueError as error:
-        raise RuntimeFault(f"{path} is no JSON: remove it to start anew, or restore it from a backup.") from error
+        raise RuntimeFault(
+            f"{path} is no JSON: remove it to start anew, or restore it from a backup."
+        ) from error
     if not isinstance(content, dict):
         raise RuntimeFault(f"{path} holds no JSON object: remove it to start anew.")
     return content
@@ -42,7 +44,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replace a file in one step, readable by its owner only."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
         json.dump(content, file, indent=2)
         file.write("\n")
         file.flush()

@@ -25,7 +25,16 @@ from urllib.parse import quote
 import psycopg
 
 from annotation.runtime.errors import RuntimeFault
-from annotation.runtime.processes import MYSELF, RunAs, command_line, is_alive, run, spawn, stop, wait_until_gone
+from annotation.runtime.processes import (
+    MYSELF,
+    RunAs,
+    command_line,
+    is_alive,
+    run,
+    spawn,
+    stop,
+    wait_until_gone,
+)
 
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 107  # bytes, the size of sockaddr_un.sun_path less its closing NUL
@@ -202,7 +211,9 @@ class Cluster:
         version = major_version(self.binaries)
         # The builtin provider came with 17; before it, C gives the same byte order and ASCII case rules.
         locale = (
-            ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"] if version >= 17 else ["--locale=C"]
+            ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+            if version >= 17
+            else ["--locale=C"]
         )
         password_file = self.sockets / "password"  # in the folder that already has the right owner
         password_file.write_text(self.password + "\n")
@@ -210,7 +221,15 @@ class Cluster:
             password_file.chmod(0o600)
             if self._run_as.user is not None and self._run_as.group is not None:
                 os.chown(password_file, self._run_as.user, self._run_as.group)
-            command: list[str | Path] = [self.binaries / "initdb", "-D", self.data, "-U", SUPERUSER, "-E", "UTF8"]
+            command: list[str | Path] = [
+                self.binaries / "initdb",
+                "-D",
+                self.data,
+                "-U",
+                SUPERUSER,
+                "-E",
+                "UTF8",
+            ]
             command += [*locale, "--auth=scram-sha-256", f"--pwfile={password_file}", "--data-checksums"]
             result = run(command + (["--no-sync"] if self.throw_away else []), run_as=self._run_as)
         finally:
@@ -244,11 +263,12 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
             if not wait_until_gone(pid, timeout=30.0):
-                raise RuntimeFault(f"An earlier PostgreSQL (process {pid}) on {self.data} does not stop: end it.")
+                raise RuntimeFault(
+                    f"An earlier PostgreSQL (process {pid}) on {self.data} does not stop: end it."
+                )
         lock.unlink(missing_ok=True)
 
     def _wait_until_it_answers(self) -> None:
-        assert self._server is not None
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -256,7 +276,7 @@ class Cluster:
                 return
             except psycopg.OperationalError as error:
                 reason = str(error).strip()
-            if self._server.poll() is not None:
+            if self.pid is None:
                 words = _last_words(self.log.read_text(errors="replace"))
                 raise RuntimeFault(f"PostgreSQL did not start: {words} (whole log: {self.log})")
             if time.monotonic() > deadline:

@@ -21,7 +21,10 @@ UNUSED_STATIC = ["rest_framework", "redoc"]
 def state_of_files() -> str:
     """A digest of everything on disk that migrations and static files come from."""
     digest = hashlib.sha256((ROOT / "requirements.lock").read_bytes())
-    files = [*ROOT.glob("*/migrations/*.py"), *(path for path in (ROOT / "static").rglob("*") if path.is_file())]
+    files = [
+        *ROOT.glob("*/migrations/*.py"),
+        *(path for path in (ROOT / "static").rglob("*") if path.is_file()),
+    ]
     for path in sorted(files):
         status = path.stat()
         digest.update(f"{path.relative_to(ROOT)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -103,10 +104,8 @@ def stop(child: subprocess.Popen[bytes], *, first: int = signal.SIGTERM, grace: 
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-    try:
+    with suppress(ProcessLookupError, PermissionError):  # nothing is left of the group
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # nothing is left of the group
 
 
 def is_alive(pid: int) -> bool:

@@ -31,7 +31,17 @@ class Service:
 
 def web(port: int) -> Service:
     """The web server, on the loopback only."""
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--workers", "2", "--blocking-threads", "2", "--no-ws", "--respawn-failed-workers"]
     command += ["--respawn-interval", "0.5", "--workers-kill-timeout", "5", "--log-level", "warning"]
     return Service("web", [*command, "annotation.config.wsgi:application"])

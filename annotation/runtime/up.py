@@ -20,7 +20,6 @@ import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -48,7 +47,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="manage.py up", description="Run the whole instance until Ctrl-C or SIGTERM."
     )
-    parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="on 127.0.0.1 (PORT, 8000)")
+    parser.add_argument(
+        "--port", type=int, default=os.environ.get("PORT", "8000"), help="on 127.0.0.1 (PORT, 8000)"
+    )
     parser.add_argument("--var", type=Path, default=var_folder(), help="folder of the instance (VAR, ./var)")
     parser.add_argument("--no-demo", action="store_true", help="load no demo projects (CONCORD_DEMO=0)")
     options = parser.parse_args(arguments)
@@ -91,7 +92,9 @@ def _one_line_for_faults(var: Path) -> Iterator[None]:
         trace = var / "logs" / "up.log"
         trace.parent.mkdir(parents=True, exist_ok=True)
         trace.write_text(traceback.format_exc(), encoding="utf-8")
-        raise RuntimeFault(f"Starting failed: {type(error).__name__}: {error} (whole trace in {trace})") from error
+        raise RuntimeFault(
+            f"Starting failed: {type(error).__name__}: {error} (whole trace in {trace})"
+        ) from error
 
 
 def _system_refusal(error: OSError, var: Path) -> str:
@@ -112,7 +115,9 @@ def _locked(var: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             url = read_json(var / INSTANCE_FILE).get("url", "another address")
-            raise RuntimeFault(f"An instance already runs in {var}, at {url}: use that one, or another VAR=.") from None
+            raise RuntimeFault(
+                f"An instance already runs in {var}, at {url}: use that one, or another VAR=."
+            ) from None
         free = shutil.disk_usage(var).free
         if free < SMALLEST_FREE_BYTES:
             raise RuntimeFault(
@@ -129,8 +134,12 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-                raise RuntimeFault(f"Port {port} is taken: choose another, as in `make run PORT={port + 1}`.") from error
-            raise RuntimeFault(f"Port {port} cannot be used ({error}): choose one above 1023 with PORT=.") from error
+                raise RuntimeFault(
+                    f"Port {port} is taken: choose another, as in `make run PORT={port + 1}`."
+                ) from error
+            raise RuntimeFault(
+                f"Port {port} cannot be used ({error}): choose one above 1023 with PORT=."
+            ) from error
 
 
 def _serve(*, var: Path, port: int, demo: bool) -> None:
@@ -150,7 +159,8 @@ def _serve(*, var: Path, port: int, demo: bool) -> None:
         supervisor.start(*background())  # only now, so that the first page does not wait for them
         first_logins = not (var / LOGINS_FILE).exists()
         if demo and not preparation.has_demo:
-            _load_demo(url, var)
+            print("Loading the demo projects …", flush=True)
+            _manage("demo", "--url", url)
             preparation.remember_demo()
         _greet(var, url, with_passwords=first_logins)
         while True:
@@ -173,7 +183,8 @@ def _database(var: Path) -> tuple[Cluster | None, str, str]:
     if outside:
         owner_url = os.environ.get("DATABASE_OWNER_URL", outside)
         try:
-            roles.install_queue(owner_url, user=psycopg.conninfo.conninfo_to_dict(outside).get("user"))
+            user = psycopg.conninfo.conninfo_to_dict(outside).get("user")
+            roles.install_queue(owner_url, user=str(user) if user else None)
         except psycopg.Error as error:
             raise RuntimeFault(f"The database of DATABASE_URL cannot be used: {_one_line(error)}") from error
         return None, outside, owner_url
@@ -245,7 +256,7 @@ def _manage(*arguments: str, **environment: str) -> None:
         cwd=ROOT,
     )
     if result.returncode != 0:
-        last = (result.stdout.strip().splitlines() or ["it said nothing"])[-1]
+        last = (result.stdout.strip().splitlines() or ["it said nothing"])[-1].removeprefix("CommandError: ")
         raise RuntimeFault(f"`manage.py {arguments[0]}` failed: {last}")
 
 
@@ -263,15 +274,6 @@ def _wait_until_it_serves(supervisor: Supervisor, url: str) -> None:
             last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
             raise RuntimeFault(f"The web server does not serve: {last[:300]} (whole log: {log})")
         time.sleep(0.05)
-
-
-def _load_demo(url: str, var: Path) -> None:
-    print("Loading the demo projects …", flush=True)
-    _set_up_django()
-    import annotation.config.celery  # noqa: F401  (the loader's services enqueue jobs)
-    from annotation.demo.loader import ensure_demo
-
-    ensure_demo(url, var, datetime.now(UTC))
 
 
 def _greet(var: Path, url: str, *, with_passwords: bool) -> None:

@@ -92,7 +92,9 @@ class Client:
                 return dict(state["result"] or {})
             if state["state"] in ("failed", "cancelled"):
                 error = state["error"] or {}
-                raise CommandError(error.get("detail") or f"The job was {state['state']}.", error.get("errors") or ())
+                raise CommandError(
+                    error.get("detail") or f"The job was {state['state']}.", error.get("errors") or ()
+                )
             time.sleep(pause)
             pause = min(pause * 1.3, POLL_SECONDS_MAX)
 
@@ -104,14 +106,17 @@ def checked(response: httpx.Response) -> httpx.Response:
     status = response.status_code
     if response.is_redirect:
         raise CommandError(
-            f"The server sends us on to {response.headers.get('Location', 'another address')}: log in there.", status=status
+            f"The server sends us on to {response.headers.get('Location', 'another address')}: log in there.",
+            status=status,
         )
     response.read()
     try:
         problem = response.json()
         detail, errors = str(problem["detail"]), list(problem.get("errors") or [])
     except (ValueError, KeyError, TypeError):
-        raise CommandError(f"{response.url} answered {status}: is this a Concord server?", status=status) from None
+        raise CommandError(
+            f"{response.url} answered {status}: is this a Concord server?", status=status
+        ) from None
     if status == 401:
         detail = "The server does not accept this token: run `concord login` again."
     # A single error usually repeats the sentence; then there is nothing for a table to add.

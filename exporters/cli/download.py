@@ -66,12 +66,16 @@ def prepare_folder(folder: Path, files: Sequence[RemoteFile]) -> None:
             if PLAIN_NAME.fullmatch(name):
                 (folder / name).unlink(missing_ok=True)
         strangers = sorted(
-            path.name for path in folder.iterdir() if DATA_NAME.fullmatch(path.name) and path.name not in wanted
+            path.name
+            for path in folder.iterdir()
+            if DATA_NAME.fullmatch(path.name) and path.name not in wanted
         )
     except OSError as error:
         raise CommandError(f"Cannot use the folder {folder}: {error.strerror}.") from error
     if strangers:
-        raise CommandError(f"{folder} holds {strangers[0]}, which is not of this release; choose another folder.")
+        raise CommandError(
+            f"{folder} holds {strangers[0]}, which is not of this release; choose another folder."
+        )
 
 
 def listed_names(sums: Path) -> set[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
-import click
 import typer
 from rich.markdown import Markdown
 from typer.core import TyperGroup
@@ -33,7 +32,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Commands(TyperGroup):
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: typer.Context) -> Any:
         """Say what went wrong in one line, never with a traceback."""
         try:
             return super().invoke(ctx)
@@ -53,12 +52,15 @@ app = typer.Typer(
 )
 
 ProjectSpec = Annotated[
-    str, typer.Argument(metavar="PROJECT[@VERSION]", help="The project's short name; without @VERSION the latest.")
+    str,
+    typer.Argument(
+        metavar="PROJECT[@VERSION]", help="The project's short name; without @VERSION the latest."
+    ),
 ]
 
 
 def project_and_version(spec: str) -> tuple[str, str]:
-    """"demo@1.2.0" → ("demo", "1.2.0"); without a version the second is empty."""
+    """ "demo@1.2.0" → ("demo", "1.2.0"); without a version the second is empty."""
     slug, _, version = spec.partition("@")
     if not slug or not slug.replace("-", "").isalnum() or ("@" in spec and not version):
         raise CommandError(f"{spec!r} is not PROJECT or PROJECT@VERSION.")
@@ -66,7 +68,9 @@ def project_and_version(spec: str) -> tuple[str, str]:
 
 
 @app.command()
-def login(url: Annotated[str, typer.Argument(help="Address of the server, e.g. http://127.0.0.1:8000")]) -> None:
+def login(
+    url: Annotated[str, typer.Argument(help="Address of the server, e.g. http://127.0.0.1:8000")],
+) -> None:
     """Keep a server and a token for the other commands.
 
     The token is read from CONCORD_TOKEN, else asked for.
@@ -75,7 +79,9 @@ def login(url: Annotated[str, typer.Argument(help="Address of the server, e.g. h
     if address.scheme not in ("http", "https") or not address.hostname:
         raise CommandError(f"{url!r} is not an address such as http://127.0.0.1:8000.")
     if address.scheme == "http" and address.hostname not in LOOPBACK:
-        warn("This address is not encrypted: whoever is on the way can read your token. Use https if you can.")
+        warn(
+            "This address is not encrypted: whoever is on the way can read your token. Use https if you can."
+        )
     token = os.environ.get("CONCORD_TOKEN") or typer.prompt("Token", hide_input=True)
     account = Account(f"{address.scheme}://{address.netloc}{address.path.rstrip('/')}", token.strip())
     if not account.token.isascii() or not account.token.isprintable():
@@ -93,7 +99,9 @@ def push(
     project: Annotated[str, typer.Option(help="Short name of the project.")],
     file_format: Annotated[str, typer.Option("--format", help="jsonl, hh, trl, …")] = "jsonl",
     name: Annotated[str, typer.Option(help="Name of the batch; the file's name by default.")] = "",
-    overlap: Annotated[int | None, typer.Option(help="Judgments for each item; the protocol's by default.")] = None,
+    overlap: Annotated[
+        int | None, typer.Option(help="Judgments for each item; the protocol's by default.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and store nothing.")] = False,
 ) -> None:
     """Import a batch file and wait until it is checked and stored."""
@@ -135,11 +143,17 @@ def pull(
     project: ProjectSpec,
     export_format: Annotated[str, typer.Option("--format", help="Format of the rows.")] = "preference",
     to: Annotated[Path | None, typer.Option(help="Folder for the files; PROJECT-VERSION by default.")] = None,
-    cut: Annotated[bool, typer.Option("--cut", help="Cut a new release first (called VERSION if given).")] = False,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Cut a new release first (called VERSION if given).")
+    ] = False,
     kind: Annotated[str, typer.Option("--type", help="parquet, jsonl or both.")] = "both",
-    labels: Annotated[str, typer.Option(help="With --cut: majority, every, mean_strength or reference.")] = "",
+    labels: Annotated[
+        str, typer.Option(help="With --cut: majority, every, mean_strength or reference.")
+    ] = "",
     ties: Annotated[str, typer.Option(help="With --cut: drop or both.")] = "",
-    min_judgments: Annotated[int | None, typer.Option(help="With --cut: fewest judgments for a pair.")] = None,
+    min_judgments: Annotated[
+        int | None, typer.Option(help="With --cut: fewest judgments for a pair.")
+    ] = None,
 ) -> None:
     """Download a release and check every byte. Run it again to go on after a break."""
     slug, version = project_and_version(project)
@@ -189,12 +203,19 @@ def release_manifest(client: Client, slug: str, version: str) -> dict[str, Any]:
             client.wait_for(str(manifest["job"]), progress)
         manifest = client.get(address)
     if manifest["state"] != "frozen":
-        raise CommandError(f"Release {manifest['release']} failed: {manifest.get('error') or 'no reason is known'}")
+        raise CommandError(
+            f"Release {manifest['release']} failed: {manifest.get('error') or 'no reason is known'}"
+        )
     return manifest
 
 
 def download(
-    client: Client, slug: str, manifest: dict[str, Any], export_format: str, kinds: tuple[str, ...], folder: Path
+    client: Client,
+    slug: str,
+    manifest: dict[str, Any],
+    export_format: str,
+    kinds: tuple[str, ...],
+    folder: Path,
 ) -> None:
     files = remote_files(manifest, export_format, kinds)
     prepare_folder(folder, files)

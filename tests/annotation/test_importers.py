@@ -130,8 +130,16 @@ def test_numbers_at_the_edge_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "count", "fits"),
-    [(PAIR, 1, False), (PAIR, 2, True), (PAIR, 3, False), (RANKING, 1, False), (RANKING, 8, True)]
-    + [(RANKING, 9, False), (RATING, 1, True), (RATING, 0, False)],
+    [
+        (PAIR, 1, False),
+        (PAIR, 2, True),
+        (PAIR, 3, False),
+        (RANKING, 1, False),
+        (RANKING, 8, True),
+        (RANKING, 9, False),
+        (RATING, 1, True),
+        (RATING, 0, False),
+    ],
 )
 def test_the_kind_says_how_many_completions(limits: Limits, count: int, fits: bool) -> None:
     row = good_row(completions=[{"content": f"reply {number}"} for number in range(count)])
@@ -392,8 +400,8 @@ def test_a_line_that_is_too_long_is_skipped_and_the_next_one_read() -> None:
 def test_a_line_of_exactly_the_limit_fits() -> None:
     line = as_line(good_row())
     limits = Limits(line_bytes=len(line))
-    assert only_item(line + b"\n", limits=limits)
-    assert only_item(line, limits=limits)
+    assert only_item(line + b"\n", limits=limits).line == 1
+    assert only_item(line, limits=limits).line == 1
     assert only_error(line + b" ", limits=limits).code == "line_too_long"
 
 
@@ -411,8 +419,12 @@ def test_an_unknown_format_names_those_there_are() -> None:
 
 @pytest.mark.parametrize(
     ("text", "tag"),
-    [("en", "en"), ("EN-us", "en-US"), ("zh-hant-tw", "zh-Hant-TW"), ("es-419", "es-419"), ("gsw", "gsw")]
-    + [
+    [
+        ("en", "en"),
+        ("EN-us", "en-US"),
+        ("zh-hant-tw", "zh-Hant-TW"),
+        ("es-419", "es-419"),
+        ("gsw", "gsw"),
         ("de-1996", "de-1996"),
         ("pt_BR", None),
         ("e", None),

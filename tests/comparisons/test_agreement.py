@@ -114,7 +114,9 @@ def test_interval_of_random_answers_holds_chance_about_95_times_in_100() -> None
     holds = 0
     for seed in range(100):
         counts = np.random.default_rng(seed).multinomial(3, [0.6, 0.3, 0.1], size=150)
-        result = krippendorff_alpha(RatingTable.from_counts(counts), level="ordinal", seed=seed, n_resamples=500)
+        result = krippendorff_alpha(
+            RatingTable.from_counts(counts), level="ordinal", seed=seed, n_resamples=500
+        )
         assert result.low is not None and result.high is not None
         holds += result.low <= 0 <= result.high
     assert 89 <= holds <= 99

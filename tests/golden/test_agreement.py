@@ -134,12 +134,14 @@ def test_pandalm(shared_data: Path, level: Level, expected: float) -> None:
     ],
 )
 def test_convarg(shared_data: Path, level: Level, is_in: Callable[[bool], bool], expected: float) -> None:
-    """I. Habernal and I. Gurevych, UKPConvArg1 (2016): all 16,927 pairs, and the 11,650 of the strict part."""
+    """I. Habernal and I. Gurevych, UKPConvArg1 (2016): all 16,927 pairs; 11,650 of them strict."""
     codes = {"a1": -1, "equal": 0, "a2": 1}
     with gzip.open(shared_data / "convarg" / "pairs.csv.gz", "rt", encoding="utf-8") as file:
         pairs = {row["pair"] for row in csv.DictReader(file) if is_in(row["strict"] == "1")}
     with gzip.open(shared_data / "convarg" / "votes.csv.gz", "rt", encoding="utf-8") as file:
-        rows = [(r["pair"], r["worker"], codes[r["value"]]) for r in csv.DictReader(file) if r["pair"] in pairs]
+        rows = [
+            (r["pair"], r["worker"], codes[r["value"]]) for r in csv.DictReader(file) if r["pair"] in pairs
+        ]
     table = tabulate_ratings([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
     result = krippendorff_alpha(table, level=level, seed=0, n_resamples=200)
     assert result.value == pytest.approx(expected, abs=5e-7)
@@ -161,7 +163,9 @@ def test_interval_covers_the_population_at_the_minimum(shared_data: Path) -> Non
         for seed in range(200):
             sample = RatingTable.from_counts(table.counts[rng.integers(len(table.counts), size=items)])
             result = krippendorff_alpha(sample, level="nominal", seed=seed, n_resamples=400, min_items=items)
-            covered += result.low is not None and result.high is not None and result.low <= 0.864221 <= result.high
+            covered += (
+                result.low is not None and result.high is not None and result.low <= 0.864221 <= result.high
+            )
         return covered / 200
 
     assert 0.85 <= coverage(30) <= 0.98

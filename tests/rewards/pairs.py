@@ -8,7 +8,19 @@ import numpy as np
 
 from rewards.pairs import PreferencePair
 
-WORDS = "apple river stone quiet morning seven clear answer because light paper north simple open".split()
+WORDS = [
+    "apple",
+    "river",
+    "stone",
+    "quiet",
+    "morning",
+    "seven",
+    "clear",
+    "answer",
+    "because",
+    "light",
+    "paper",
+]
 
 
 def hh_pairs(shared_data: Path) -> list[PreferencePair]:

@@ -39,7 +39,11 @@ def test_no_pairs_or_odd_margins_are_an_error() -> None:
 
 
 def test_longer_and_shorter_are_mirrored_and_equal_length_is_half() -> None:
-    pairs = [PreferencePair("a", "long one", "x"), PreferencePair("b", "y", "long"), PreferencePair("c", "ab", "cd")]
+    pairs = [
+        PreferencePair("a", "long one", "x"),
+        PreferencePair("b", "y", "long"),
+        PreferencePair("c", "ab", "cd"),
+    ]
     pairs.append(PreferencePair("d", "longest", "z"))
     assert longer_wins(pairs, seed=0).value == 2.5 / 4
     assert shorter_wins(pairs, seed=0).value == 1.5 / 4

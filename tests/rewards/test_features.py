@@ -21,7 +21,9 @@ def test_swapping_the_sides_flips_every_sign(prompt: str, left: str, right: str)
     np.testing.assert_array_equal(there, -back)
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\n", "…", "مرحبا، كيف الحال؟", "日本語の文。", "👩‍👩‍👧", "`" * 500])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n\n", "…", "مرحبا، كيف الحال؟", "日本語の文。", "👩‍👩‍👧", "`" * 500]
+)
 def test_odd_texts_have_features(text: str) -> None:
     assert np.isfinite(surface_features(text, text)).all()
 

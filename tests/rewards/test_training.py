@@ -28,7 +28,9 @@ def test_learns_the_rule_and_favours_no_side(kind: ModelKind, loss: Loss) -> Non
     np.testing.assert_allclose(model.margins(swapped(held_out)), -margins, atol=1e-12)
     same = PreferencePair("p", "the same words", "the same words")
     assert model.margins([same])[0] == 0  # an intercept would show here
-    scores = [model.score(pair.prompt, pair.chosen) - model.score(pair.prompt, pair.rejected) for pair in held_out]
+    scores = [
+        model.score(pair.prompt, pair.chosen) - model.score(pair.prompt, pair.rejected) for pair in held_out
+    ]
     np.testing.assert_allclose(scores, margins, atol=1e-9)
 
 

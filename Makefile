@@ -1,0 +1,74 @@
+# Concord. `make help` lists what there is.
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+PORT ?= 8000
+VAR ?= $(CURDIR)/var
+
+# Tests: any arguments for pytest, as in `make test ARGS="tests/annotation -k lease"`.
+ARGS ?=
+export PORT VAR
+
+.PHONY: help run test lint fmt bench trl doctor
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.run ## Start everything and print the address and the logins (PORT=8000 VAR=./var)
+	@$(BIN)/python manage.py up
+
+test: .venv/.dev ## Run all tests but those of TRL
+	$(BIN)/python -m pytest -m "not trl" -n 2 --cov --cov-report=term $(ARGS)
+
+lint: .venv/.dev ## Check style, types, imports between the rooms and missing migrations
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run --settings annotation.config.offline
+
+fmt: .venv/.dev ## Put the code in shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.dev ## Run the benchmarks, each beside its peer or floor
+	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+trl: .venv/.dev .venv-trl/.trl ## Train TRL on a real release (installs TRL into .venv-trl first)
+	$(BIN)/python -m pytest -m trl -n 0 $(ARGS)
+
+doctor: .venv/.run ## Check the running instance
+	@$(BIN)/python manage.py doctor
+
+# The environments. A stamp is newer than its lock file while nothing is to be done.
+
+.venv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit("Concord needs Python 3.11; this is %d.%d. Set PYTHON=/path/to/python3.11" % sys.version_info[:2] if sys.version_info[:2] != (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.run: requirements.lock .venv/bin/uv
+	$(call install,requirements.lock)
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/bin/uv
+	$(call install,requirements-dev.lock)
+	@touch $@ .venv/.run
+
+# uv is quick but reads no pip configuration (a company's mirror, say); pip is the same lock, slower.
+define install
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || \
+		{ echo "uv could not install $(1); trying pip" >&2; \
+		  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); }
+	@printf '%s\n' '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/concord.pth"
+	@printf '#!/bin/sh\nexec "%s" -m exporters.cli "$$@"\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/concord
+	@chmod +x $(BIN)/concord
+endef
+
+# TRL apart: plain pip takes the CPU build of torch where the platform offers it.
+.venv-trl/.trl: requirements-trl.txt
+	$(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-trl.txt
+	@touch $@

@@ -1,0 +1,306 @@
+"""Cutting releases: asked for in a request, done by a job, frozen in one transaction."""
+
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import CharField, Exists, OuterRef
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from annotation.audit import record_audit, seal_audit
+from annotation.errors import Refused
+from annotation.jobs import JobFailed, JobSuperseded, Progress, enqueue_job
+from annotation.models import AuditEvent, Job, Project, User
+from exporters.card import ReleaseFacts, dataset_card, manifest
+from exporters.content import SelectedContent
+from exporters.files import WrittenFile, checksums, write_dataset, write_text
+from exporters.formats import export_formats
+from exporters.models import Release, ReleaseFile, ReleaseRow
+from exporters.settings import ReleaseSettings, release_settings
+from exporters.snapshot import Selection, select_rows
+
+JOB_KIND = "cut_release"
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}")
+ROWS_AT_ONCE = 2000
+SEAL_SECONDS = 30
+
+
+def start_release(
+    *, project: Project, actor: User, settings: ReleaseSettings, version: str | None = None, now: datetime
+) -> tuple[Release, Job]:
+    """Queue the cut of a new release; without a `version` it is called by the next free number.
+
+    Raises Refused for a name that is taken or not allowed, and for a batch that does not exist.
+    """
+    if version is not None and (not VERSION.fullmatch(version) or version == "latest"):
+        raise Refused(
+            "A version has at most 32 letters, digits, dots, hyphens and underscores, starts with a letter or "
+            "digit, and is not 'latest'.",
+            field="version",
+        )
+    missing = set(settings.batches) - set(
+        project.batches.exclude(state="failed").values_list("number", flat=True)
+    )
+    if missing:
+        raise Refused(
+            f"There is no batch {min(missing)} in this project.", code="unknown", field="filters.batches"
+        )
+    with transaction.atomic():
+        # Race: two cuts at once would take the same number. They take turns on the project's row.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        taken = set(project.releases.exclude(state=Release.State.FAILED).values_list("version", flat=True))
+        if version in taken:
+            raise Refused(
+                f"There is a release {version} already; releases never change, so choose another name.",
+                code="taken",
+                field="version",
+            )
+        number = (project.releases.order_by("-number").values_list("number", flat=True).first() or 0) + 1
+        release = Release.objects.create(
+            project=project,
+            number=number,
+            version=version or next_version(taken),
+            settings=settings.as_json(),
+            created_at=now,
+            created_by=actor,
+        )
+        record_audit(
+            project=project,
+            actor=actor,
+            action="release.started",
+            obj=release,
+            now=now,
+            data={"version": release.version, "settings": release.settings},
+        )
+        job = enqueue_job(
+            kind=JOB_KIND,
+            key=str(release.pk),
+            project=project,
+            actor=actor,
+            now=now,
+            arguments={"release": release.pk},
+        )
+    return release, job
+
+
+def next_version(taken: set[str]) -> str:
+    """The number after the highest one in use: "1", "2", …"""
+    return str(max((int(version) for version in taken if version.isascii() and version.isdigit()), default=0) + 1)
+
+
+def cut_release(job: Job, progress: Progress) -> dict[str, Any]:
+    """Handler of the job: snapshot, files, freeze. A second run starts afresh and leaves no trace of the first."""
+    release = Release.objects.select_related("project").get(pk=job.arguments["release"])
+    if release.state == Release.State.FROZEN:
+        return release_result(release)
+    try:
+        return build(release, job, progress)
+    except JobSuperseded:
+        raise
+    except Exception:
+        Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(state=Release.State.FAILED)
+        raise
+
+
+def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
+    project = release.project
+    settings = release_settings(release.settings)
+    seal_audit()
+    progress(0.01)
+    selection = select_rows(project, settings)
+    if not selection.rows:
+        raise JobFailed(why_empty(selection, settings))
+    progress(0.2)
+    position, digest = sealed_head(selection, progress)
+    facts = release_facts(project, settings, selection, position, digest)
+    stored: list[str] = []
+    try:
+        files: list[ReleaseFile] = []
+        with TemporaryDirectory(prefix="concord-release-") as folder:
+            for number, key in enumerate(settings.formats):
+                done = 0.25 + 0.6 * number / len(settings.formats)
+                span = 0.6 / len(settings.formats)
+                place = Path(folder) / key
+                place.mkdir()
+                content = SelectedContent(
+                    selection.rows, lambda share, done=done, span=span: progress(done + span * share)
+                )
+                for written in write_format(place, key, facts, content):
+                    prefix = f"{key}/" if len(settings.formats) > 1 else ""
+                    files.append(store_file(release, job, key, place, written, prefix))
+                    stored.append(files[-1].storage_name)
+        freeze(release, job, selection, facts, files, progress)
+    except BaseException:
+        for name in stored:
+            default_storage.delete(name)
+        raise
+    return release_result(release)
+
+
+def why_empty(selection: Selection, settings: ReleaseSettings) -> str:
+    """One sentence for a cut that has nothing to hold."""
+    reasons = {
+        "too_few_judgments": f"{{}} have fewer than {settings.min_judgments} releasable "
+        f"judgment{'s' if settings.min_judgments > 1 else ''}",
+        "tie": "{} are ties",
+        "identical": "{} have two answers that read the same",
+        "no_reference": "{} brought no label with their data",
+    }
+    parts = [
+        words.format(f"{selection.dropped[reason]:,}")
+        for reason, words in reasons.items()
+        if selection.dropped[reason]
+    ]
+    if not parts:
+        return "There is nothing to release: no item passes the filters."
+    return f"There is nothing to release: of the pairs of answers {', '.join(parts)}."
+
+
+def sealed_head(selection: Selection, progress: Progress) -> tuple[int, bytes]:
+    """(position, hash) of the chain at the last event about a judgment in the snapshot; (0, zeros) if none.
+
+    Events of the snapshot that were not chained yet are waited for, so that cutting again gives the same head.
+    """
+    waiting = AuditEvent.objects.filter(pk__in=selection.audit_waiting)
+    deadline = time.monotonic() + SEAL_SECONDS
+    while waiting.filter(chain_position__isnull=True).exists():
+        if time.monotonic() > deadline:
+            raise JobFailed("The audit log could not be sealed in time; please cut the release again.")
+        if not seal_audit():
+            progress(0.2)
+            time.sleep(0.1)
+    positions = [selection.audit_position, *waiting.values_list("chain_position", flat=True)]
+    position = max(value for value in positions if value is not None)
+    if not position:
+        return 0, bytes(32)
+    return position, bytes(AuditEvent.objects.get(chain_position=position).chain_hash or b"")
+
+
+def release_facts(
+    project: Project, settings: ReleaseSettings, selection: Selection, position: int, digest: bytes
+) -> ReleaseFacts:
+    rows = {side: sum(row.split == side for row in selection.rows) for side, _ in settings.shares}
+    return ReleaseFacts(
+        project=project.slug,
+        name=project.name,
+        description=project.description,
+        settings=settings,
+        protocols=selection.protocols,
+        guidelines=tuple(sorted(selection.guidelines)),
+        languages=tuple(sorted(selection.languages)),
+        items=selection.items,
+        annotators=len(selection.annotators),
+        judgments=selection.judgments,
+        simulated_judgments=selection.simulated_judgments,
+        splits=tuple(
+            (side, rows[side], len(selection.prompts.get(side, ()))) for side, _ in settings.shares
+        ),
+        dropped=tuple(sorted(selection.dropped.items())),
+        audit_position=position,
+        audit_hash=digest.hex(),
+    )
+
+
+def write_format(folder: Path, key: str, facts: ReleaseFacts, content: SelectedContent) -> list[WrittenFile]:
+    """All files of one format: data, README.md, manifest.json, and SHA256SUMS over those."""
+    export_format = export_formats.get(key)
+    files = write_dataset(folder, export_format.schema, export_format.records(content))
+    files.append(write_text(folder, "README.md", dataset_card(facts, export_format), "text"))
+    files.append(write_text(folder, "manifest.json", manifest(facts, export_format, files), "text"))
+    sums = checksums((file.path, file.sha256) for file in files)
+    return [*files, write_text(folder, "SHA256SUMS", sums, "text")]
+
+
+def store_file(
+    release: Release, job: Job, key: str, folder: Path, written: WrittenFile, prefix: str
+) -> ReleaseFile:
+    """Put a file where Django keeps files. Each run has a folder of its own, so no run spoils another's."""
+    wanted = f"releases/{release.project_id}/{release.pk}/{job.attempts}/{key}/{written.path}"
+    with (folder / written.path).open("rb") as file:
+        name = default_storage.save(wanted, File(file))
+    return ReleaseFile(
+        release=release,
+        name=f"{prefix}{written.path}",
+        format=key,
+        split=written.split,
+        rows=written.rows,
+        size=written.size,
+        sha256=written.sha256,
+        storage_name=name,
+    )
+
+
+def freeze(
+    release: Release,
+    job: Job,
+    selection: Selection,
+    facts: ReleaseFacts,
+    files: list[ReleaseFile],
+    progress: Progress,
+) -> None:
+    """Rows, files and the frozen state in one transaction: a release is there whole, or not at all."""
+    with transaction.atomic():
+        # Also the fence: the job's row stays locked, so a run that took this job over waits or ends this one.
+        progress(0.9)
+        ReleaseRow.objects.bulk_create(
+            (
+                ReleaseRow(
+                    release=release,
+                    number=number,
+                    item_id=row.item,
+                    chosen_id=row.chosen,
+                    rejected_id=row.rejected,
+                    strength=row.strength,
+                    is_tie=row.is_tie,
+                    split=row.split,
+                    judgment_ids=list(row.judgment_ids),
+                    content_hash=row.content_hash,
+                )
+                for number, row in enumerate(selection.rows, start=1)
+            ),
+            batch_size=ROWS_AT_ONCE,
+        )
+        ReleaseFile.objects.bulk_create(files)
+        now = timezone.now()
+        release.state = Release.State.FROZEN
+        release.frozen_at = now
+        release.manifest = facts.as_json()
+        release.judgments = facts.judgments
+        release.audit_position = facts.audit_position
+        release.audit_hash = bytes.fromhex(facts.audit_hash)
+        release.save(
+            update_fields=["state", "frozen_at", "manifest", "judgments", "audit_position", "audit_hash"]
+        )
+        record_audit(
+            project=release.project,
+            actor=job.created_by,
+            action="release.frozen",
+            obj=release,
+            now=now,
+            data={
+                "version": release.version,
+                "rows": facts.rows,
+                "sha256": {f.name: f.sha256 for f in files if f.path == "SHA256SUMS"},
+            },
+        )
+
+
+def release_result(release: Release) -> dict[str, Any]:
+    return {"release": release.version, "rows": release.manifest["rows"], "splits": release.manifest["splits"]}
+
+
+def fail_abandoned_releases(now: datetime) -> None:
+    """Mark releases whose job has ended without them: its worker died too often, or it was cancelled."""
+    working = Job.objects.filter(
+        kind=JOB_KIND,
+        key=Cast(OuterRef("pk"), CharField()),
+        state__in=[Job.State.QUEUED, Job.State.RUNNING],
+    )
+    Release.objects.filter(~Exists(working), state=Release.State.BUILDING).update(state=Release.State.FAILED)

@@ -1,0 +1,254 @@
+"""The selection of a release: which pairs it holds, with which label, on which side of the split.
+
+Read in one REPEATABLE READ transaction, so that it is the state of one moment however many people submit
+meanwhile. It keeps ids and labels only; the texts are immutable and are read later.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import combinations, islice
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from annotation.models import (
+    Assignment,
+    AuditEvent,
+    Batch,
+    Completion,
+    Consent,
+    ConsentText,
+    Criterion,
+    Item,
+    Judgment,
+    Project,
+)
+from exporters.card import ProtocolFacts
+from exporters.labels import LABELS, Label, Vote
+from exporters.outcomes import outcomes
+from exporters.settings import ReleaseSettings
+from exporters.splits import side_of, split_key
+
+ITEMS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedRow:
+    """One row of the release to be; `id` is stable from release to release."""
+
+    id: str
+    item: int
+    external_id: str
+    chosen: int
+    rejected: int
+    strength: float | None
+    is_tie: bool
+    split: str
+    protocol: str
+    judgment_ids: tuple[int, ...]
+    content_hash: str
+
+
+@dataclass
+class Selection:
+    """Rows in the order of batch and item, and what the card tells of them.
+
+    `dropped` counts pairs by reason: tie, identical, too_few_judgments, no_reference. `audit_position` is the
+    highest sealed one among the events about this project's judgments, `audit_waiting` are the ids of those
+    that were not sealed yet.
+    """
+
+    rows: list[SelectedRow] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    items: int = 0
+    judgments: int = 0
+    simulated_judgments: int = 0
+    annotators: set[int] = field(default_factory=set)
+    guidelines: set[int] = field(default_factory=set)
+    languages: set[str] = field(default_factory=set)
+    prompts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    protocols: tuple[ProtocolFacts, ...] = ()
+    audit_position: int = 0
+    audit_waiting: list[int] = field(default_factory=list)
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """A transaction that sees one state of the database throughout and writes nothing."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def releasable_judgments(project: Project) -> QuerySet[Judgment]:
+    """Judgments that a release may hold (I14): accepted, current, of regular work, with consent.
+
+    Consent counts when the person has agreed to a text of the project; none was needed before there was one.
+    """
+    asked = ConsentText.objects.filter(project=project, created_at__lte=OuterRef("created_at"))
+    agreed = Consent.objects.filter(consent_text__project=project, annotator=OuterRef("annotator"))
+    return (
+        Judgment.objects.current()
+        .filter(batch__project=project, assignment__purpose=Assignment.Purpose.WORK)
+        .filter(~Exists(asked) | Exists(agreed))
+    )
+
+
+def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[Item]:
+    """Items that the filters let through, in the order of the release."""
+    items = Item.objects.filter(project=project, batch__state__in=[Batch.State.OPEN, Batch.State.CLOSED])
+    if settings.batches:
+        items = items.filter(batch__number__in=settings.batches)
+    if settings.languages:
+        items = items.filter(language__in=settings.languages)
+    return items.order_by("batch__number", "number")
+
+
+def select_rows(
+    project: Project, settings: ReleaseSettings, progress: Callable[[float], None] = lambda share: None
+) -> Selection:
+    """Everything that the release holds, as of one moment; `progress` is told the share of items read.
+
+    Call it outside any transaction: it opens its own. `progress` must not write through the same connection.
+    """
+    selection = Selection()
+    with one_moment():
+        items = releasable_items(project, settings)
+        total = items.count()
+        key = split_key(project.split_seed, settings.seed)
+        used: dict[int, set[int]] = defaultdict(set)
+        reader = items.select_related("batch__protocol").defer("metadata").iterator(chunk_size=ITEMS_AT_ONCE)
+        done = 0
+        while chunk := list(islice(reader, ITEMS_AT_ONCE)):
+            select_chunk(project, settings, key, chunk, selection)
+            for item in chunk:
+                used[item.batch.protocol_id].add(item.batch.number)
+            done += len(chunk)
+            progress(done / total)
+        selection.protocols = protocol_facts(project, used)
+        events = AuditEvent.objects.filter(project=project, object_type=Judgment._meta.model_name)
+        last = events.filter(chain_position__isnull=False).order_by("-chain_position").first()
+        selection.audit_position = (last and last.chain_position) or 0
+        selection.audit_waiting = list(
+            events.filter(chain_position__isnull=True).values_list("pk", flat=True)
+        )
+    return selection
+
+
+def select_chunk(
+    project: Project, settings: ReleaseSettings, key: bytes, items: Sequence[Item], selection: Selection
+) -> None:
+    """Add the rows of some items."""
+    completions: dict[int, list[Completion]] = defaultdict(list)
+    hashes = Completion.objects.filter(item__in=items).only("item", "position", "content_hash")
+    for completion in hashes.order_by("position"):
+        completions[completion.item_id].append(completion)
+    judgments = releasable_judgments(project).filter(item__in=items)
+    votes: dict[tuple[int, int, int], list[Vote]] = defaultdict(list)
+    for kind in {item.batch.protocol.kind for item in items}:
+        for outcome in outcomes(kind, judgments.filter(protocol__kind=kind)):
+            votes[outcome.item, outcome.first, outcome.second].append(outcome.vote)
+    used: set[int] = set()
+    for item in items:
+        side = side_of(item.prompt_hash, key, settings.shares)
+        found = list(item_rows(item, completions[item.pk], votes, settings, side, selection.dropped))
+        if not found:
+            continue
+        selection.rows += found
+        selection.items += 1
+        selection.prompts[side].add(item.prompt_hash)
+        selection.languages |= {item.language} - {""}
+        used.update(judgment for row in found for judgment in row.judgment_ids)
+    facts = judgments.filter(pk__in=used).values_list(
+        "annotator_id", "annotator__is_simulated", "guideline__number"
+    )
+    for annotator, is_simulated, guideline in facts:
+        selection.judgments += 1
+        selection.simulated_judgments += is_simulated
+        selection.annotators.add(annotator)
+        selection.guidelines.add(guideline)
+
+
+def item_rows(
+    item: Item,
+    completions: Sequence[Completion],
+    votes: dict[tuple[int, int, int], list[Vote]],
+    settings: ReleaseSettings,
+    side: str,
+    dropped: Counter[str],
+) -> Iterator[SelectedRow]:
+    """The rows of one item: every two of its completions that get a label."""
+    for first, second in combinations(completions, 2):
+        found = votes.get((item.pk, first.position, second.position), [])
+        if len(found) < settings.min_judgments:
+            dropped["too_few_judgments"] += 1
+            continue
+        if first.content_hash == second.content_hash:
+            # chosen = rejected teaches a trainer nothing, and TRL lets it pass.
+            dropped["identical"] += 1
+            continue
+        labels = LABELS[settings.labels](found, item.reference if len(completions) == 2 else None)
+        if not labels:
+            dropped["no_reference"] += 1
+        for label in labels:
+            if label.preference == 0 and settings.ties == "drop":
+                dropped["tie"] += 1
+            else:
+                yield from label_rows(item, first, second, label, settings, side)
+
+
+def label_rows(
+    item: Item, first: Completion, second: Completion, label: Label, settings: ReleaseSettings, side: str
+) -> Iterator[SelectedRow]:
+    """The row of a label; a tie that is kept gives two, one for each order."""
+    is_tie = label.preference == 0
+    orders = [(second, first)] if label.preference > 0 else [(first, second)]
+    if is_tie:
+        orders.append((second, first))
+    protocol = item.batch.protocol
+    # By judgment, several rows of one pair exist; otherwise the pair alone is a name that stays.
+    suffix = f"-{label.judgments[0]}" if settings.labels == "every" else ""
+    for number, (chosen, rejected) in enumerate(orders):
+        pair = (second, first) if number else (first, second)
+        yield SelectedRow(
+            id=f"{item.batch.number}-{item.number}-{pair[0].position}-{pair[1].position}{suffix}",
+            item=item.pk,
+            external_id=item.external_id,
+            chosen=chosen.pk,
+            rejected=rejected.pk,
+            strength=None if settings.labels == "reference" else abs(label.preference),
+            is_tie=is_tie,
+            split=side,
+            protocol=f"{protocol.kind} v{protocol.number}",
+            judgment_ids=label.judgments,
+            content_hash=row_hash(item, chosen, rejected),
+        )
+
+
+def row_hash(item: Item, chosen: Completion, rejected: Completion) -> str:
+    """SHA-256 over the hashes of the three texts of a row."""
+    parts = f"{item.prompt_hash} {chosen.content_hash} {rejected.content_hash}"
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def protocol_facts(project: Project, used: dict[int, set[int]]) -> tuple[ProtocolFacts, ...]:
+    protocols = project.protocols.filter(pk__in=used).order_by("number")
+    questions = dict(
+        Criterion.objects.filter(Q(protocol__in=protocols, key=Criterion.OVERALL) & ~Q(question="")).values_list(
+            "protocol_id", "question"
+        )
+    )
+    return tuple(
+        ProtocolFacts(
+            version=protocol.number,
+            kind=protocol.kind,
+            points=protocol.points,
+            questions=(questions[protocol.pk],) if protocol.pk in questions else (),
+            batches=tuple(sorted(used[protocol.pk])),
+        )
+        for protocol in protocols
+    )
