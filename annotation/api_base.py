@@ -101,8 +101,9 @@ def problem_json(error: Exception, context: dict[str, Any]) -> Response | None:
         response = problem(error.status_code, str(error.detail))
         if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
             response["WWW-Authenticate"] = getattr(error, "auth_header", 'Bearer realm="concord"')
-        if isinstance(error, exceptions.Throttled) and error.wait:
-            response["Retry-After"] = str(int(error.wait) + 1)
+        wait = getattr(error, "wait", None)  # set on Throttled
+        if wait:
+            response["Retry-After"] = str(int(wait) + 1)
         return response
     return None
 
@@ -195,7 +196,8 @@ def idempotent(method: View) -> View:
 def request_hash(request: Request) -> bytes:
     """SHA-256 of the parsed body; files count by name, size and content."""
     digest = hashlib.sha256()
-    plain = {key: value for key, value in request.data.items() if key not in request.FILES}
+    data = request.data if isinstance(request.data, Mapping) else {"": request.data}
+    plain = {key: value for key, value in data.items() if key not in request.FILES}
     digest.update(json.dumps(plain, sort_keys=True, default=str).encode())
     for name, file in sorted(request.FILES.items()):
         digest.update(f"{name}:{file.size}:".encode())
@@ -206,6 +208,8 @@ def request_hash(request: Request) -> bytes:
 
 
 def lock_key(user_id: int, route: str, key: str) -> None:
-    number = int.from_bytes(hashlib.sha256(f"{user_id} {route} {key}".encode()).digest()[:8], "big", signed=True)
+    number = int.from_bytes(
+        hashlib.sha256(f"{user_id} {route} {key}".encode()).digest()[:8], "big", signed=True
+    )
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])

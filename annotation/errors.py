@@ -28,5 +28,7 @@ class Refused(Exception):
 
     def below(self, field: str) -> "Refused":
         """The same refusal, its fields dotted below `field`."""
-        errors = [FieldError(f"{field}.{e.field}" if e.field else field, e.code, e.detail) for e in self.errors]
+        errors = [
+            FieldError(f"{field}.{e.field}" if e.field else field, e.code, e.detail) for e in self.errors
+        ]
         return Refused(self.detail, code=self.code, status=self.status, errors=errors)

@@ -170,5 +170,3 @@ def sweep_jobs(now: datetime) -> int:
         send_job(job)
         count += 1
     return count
-
-

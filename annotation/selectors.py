@@ -53,16 +53,14 @@ class BatchCounts:
 def batch_counts(batches: Sequence[Batch]) -> dict[int, BatchCounts]:
     """Counts by batch id, in three queries for any number of batches."""
     ids = [batch.pk for batch in batches]
-    work = Q(purpose=Assignment.Purpose.WORK)
-    slots = {
-        row["batch"]: row
-        for row in Assignment.objects.filter(work, batch__in=ids)
-        .values("batch")
-        .annotate(**{f"n_{state}": Count("id", filter=Q(state=state)) for state in Assignment.State.values})
-    }
-    items = dict(
-        Batch.objects.filter(pk__in=ids).annotate(n=Count("items")).values_list("pk", "n")
-    )
+    slots: dict[int, dict[str, int]] = {pk: dict.fromkeys(Assignment.State.values, 0) for pk in ids}
+    for pk, state, n in (
+        Assignment.objects.filter(purpose=Assignment.Purpose.WORK, batch__in=ids)
+        .values_list("batch", "state")
+        .annotate(n=Count("id"))
+    ):
+        slots[pk][state] = n
+    items = dict(Batch.objects.filter(pk__in=ids).annotate(n=Count("items")).values_list("pk", "n"))
     late = dict(
         Judgment.objects.filter(batch__in=ids, state=Judgment.State.LATE, supersedes__isnull=True)
         .values_list("batch")
@@ -72,7 +70,10 @@ def batch_counts(batches: Sequence[Batch]) -> dict[int, BatchCounts]:
         pk: BatchCounts(
             items=items.get(pk, 0),
             late=late.get(pk, 0),
-            **{state: slots.get(pk, {}).get(f"n_{state}", 0) for state in Assignment.State.values},
+            open=slots[pk][Assignment.State.OPEN],
+            leased=slots[pk][Assignment.State.LEASED],
+            submitted=slots[pk][Assignment.State.SUBMITTED],
+            void=slots[pk][Assignment.State.VOID],
         )
         for pk in ids
     }

@@ -9,4 +9,15 @@ class ExportersConfig(AppConfig):
     name = "exporters"
 
     def ready(self) -> None:
-        """Nothing to register yet."""
+        from annotation.jobs import register_job
+        from annotation.panels import overview_panels
+        from annotation.periodic import periodic_checks
+        from exporters.formats import export_formats
+        from exporters.formats.preference import preference
+        from exporters.panels import releases_panel
+        from exporters.services import JOB_KIND, cut_release, fail_abandoned_releases
+
+        export_formats.register(preference.key, preference)
+        register_job(JOB_KIND, cut_release)
+        periodic_checks.register("abandoned releases", fail_abandoned_releases)
+        overview_panels.register("releases", releases_panel)

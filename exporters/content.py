@@ -1,11 +1,9 @@
-"""The texts of a release, streamed row by row: from the rows of a cut in progress, or of a frozen one."""
+"""The texts of a release that is being cut, streamed row by row."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 
 from annotation.models import Completion, Item
 from exporters.formats import Pair
-from exporters.models import Release
 from exporters.snapshot import SelectedRow
 
 ROWS_AT_ONCE = 500
@@ -37,7 +35,3 @@ class SelectedContent:
                     judgments=len(row.judgment_ids),
                 )
             self.progress((start + len(rows)) / len(self.rows))
-
-
-class FrozenPair(Pair):
-    """A row of a frozen release, with what training and evaluation group by."""

@@ -18,7 +18,7 @@ from annotation.audit import record_audit, seal_audit
 from annotation.errors import Refused
 from annotation.jobs import JobFailed, JobSuperseded, Progress, enqueue_job
 from annotation.models import AuditEvent, Job, Project, User
-from exporters.card import ReleaseFacts, dataset_card, manifest
+from exporters.card import ReleaseFacts, counted, dataset_card, manifest
 from exporters.content import SelectedContent
 from exporters.files import WrittenFile, checksums, write_dataset, write_text
 from exporters.formats import export_formats
@@ -146,21 +146,16 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
 
 def why_empty(selection: Selection, settings: ReleaseSettings) -> str:
     """One sentence for a cut that has nothing to hold."""
-    reasons = {
-        "too_few_judgments": f"{{}} have fewer than {settings.min_judgments} releasable "
-        f"judgment{'s' if settings.min_judgments > 1 else ''}",
-        "tie": "{} are ties",
-        "identical": "{} have two answers that read the same",
-        "no_reference": "{} brought no label with their data",
-    }
-    parts = [
-        words.format(f"{selection.dropped[reason]:,}")
-        for reason, words in reasons.items()
-        if selection.dropped[reason]
-    ]
-    if not parts:
+    if not selection.dropped:
         return "There is nothing to release: no item passes the filters."
-    return f"There is nothing to release: of the pairs of answers {', '.join(parts)}."
+    reasons = {
+        "too_few_judgments": f"fewer than {counted(settings.min_judgments, 'judgment')} that may be released",
+        "tie": "ties",
+        "identical": "two answers that read the same",
+        "no_reference": "no label that came with the data",
+    }
+    parts = [f"{selection.dropped[key]:,} with {words}" for key, words in reasons.items() if selection.dropped[key]]
+    return f"There is nothing to release. Pairs of answers left out: {', '.join(parts)}."
 
 
 def sealed_head(selection: Selection, progress: Progress) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ meanwhile. It keeps ids and labels only; the texts are immutable and are read la
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations, islice
@@ -70,6 +70,8 @@ class Selection:
     guidelines: set[int] = field(default_factory=set)
     languages: set[str] = field(default_factory=set)
     prompts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    batches: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Numbers of the batches with rows, by the id of their protocol."""
     protocols: tuple[ProtocolFacts, ...] = ()
     audit_position: int = 0
     audit_waiting: list[int] = field(default_factory=list)
@@ -108,28 +110,16 @@ def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[It
     return items.order_by("batch__number", "number")
 
 
-def select_rows(
-    project: Project, settings: ReleaseSettings, progress: Callable[[float], None] = lambda share: None
-) -> Selection:
-    """Everything that the release holds, as of one moment; `progress` is told the share of items read.
-
-    Call it outside any transaction: it opens its own. `progress` must not write through the same connection.
-    """
+def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
+    """Everything that the release holds, as of one moment. Call it outside any transaction: it opens its own."""
     selection = Selection()
     with one_moment():
-        items = releasable_items(project, settings)
-        total = items.count()
+        items = releasable_items(project, settings).select_related("batch__protocol")
         key = split_key(project.split_seed, settings.seed)
-        used: dict[int, set[int]] = defaultdict(set)
-        reader = items.select_related("batch__protocol").defer("metadata").iterator(chunk_size=ITEMS_AT_ONCE)
-        done = 0
+        reader = items.defer("prompt", "metadata").iterator(chunk_size=ITEMS_AT_ONCE)
         while chunk := list(islice(reader, ITEMS_AT_ONCE)):
             select_chunk(project, settings, key, chunk, selection)
-            for item in chunk:
-                used[item.batch.protocol_id].add(item.batch.number)
-            done += len(chunk)
-            progress(done / total)
-        selection.protocols = protocol_facts(project, used)
+        selection.protocols = protocol_facts(project, selection.batches)
         events = AuditEvent.objects.filter(project=project, object_type=Judgment._meta.model_name)
         last = events.filter(chain_position__isnull=False).order_by("-chain_position").first()
         selection.audit_position = (last and last.chain_position) or 0
@@ -160,6 +150,7 @@ def select_chunk(
             continue
         selection.rows += found
         selection.items += 1
+        selection.batches[item.batch.protocol_id].add(item.batch.number)
         selection.prompts[side].add(item.prompt_hash)
         selection.languages |= {item.language} - {""}
         used.update(judgment for row in found for judgment in row.judgment_ids)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from annotation.runtime import postgres, roles
 
@@ -117,6 +117,6 @@ def chromium_path() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_files(settings: SettingsWrapper, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_files(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Uploads and releases of one test lie in a folder of their own."""
     settings.MEDIA_ROOT = tmp_path_factory.mktemp("files")

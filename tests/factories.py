@@ -48,7 +48,9 @@ class World:
     def token(self, user: User, scopes: Sequence[str] = ("read", "annotate", "manage")) -> str:
         return create_token(user=user, now=self.now, name="test", scopes=scopes)
 
-    def batch(self, items: int = 2, *, overlap: int | None = None, completions: int = 2, **fields: Any) -> Batch:
+    def batch(
+        self, items: int = 2, *, overlap: int | None = None, completions: int = 2, **fields: Any
+    ) -> Batch:
         """An open batch of `items` items with their open work slots."""
         protocol = self.project.protocols.latest("number")
         number = self.project.batches.count() + 1
@@ -120,7 +122,9 @@ class World:
             now=self.now + timedelta(seconds=after),
         )
 
-    def judge(self, annotator: Membership, answer: Mapping[str, Any] | None = None, *, seed: int = 1) -> Outcome:
+    def judge(
+        self, annotator: Membership, answer: Mapping[str, Any] | None = None, *, seed: int = 1
+    ) -> Outcome:
         """Lease and submit one item."""
         return self.submit(self.lease(annotator, seed=seed), answer)
 
@@ -129,6 +133,12 @@ def make_world(protocol: Mapping[str, Any] = PAIRWISE, **fields: Any) -> World:
     number = next(_numbers)
     lead, _ = create_user(email=f"lead{number}@example.org", now=NOW, can_create_projects=True)
     project = create_project(
-        actor=lead, now=NOW, slug=f"project-{number}", name=f"Project {number}", protocol=protocol, seed=7, **fields
+        actor=lead,
+        now=NOW,
+        slug=f"project-{number}",
+        name=f"Project {number}",
+        protocol=protocol,
+        seed=7,
+        **fields,
     )
     return World(project=project, lead=lead)

@@ -71,7 +71,10 @@ class Instance:
         """The engineer's command, with a configuration of its own below the instance's folder."""
         config = str(self.var / "concord-config")
         return run(
-            [sys.executable, "-m", "exporters.cli", *arguments], self.var, CONCORD_CONFIG=config, **environment
+            [sys.executable, "-m", "exporters.cli", *arguments],
+            self.var,
+            CONCORD_CONFIG=config,
+            **environment,
         )
 
 

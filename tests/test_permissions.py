@@ -5,20 +5,17 @@ a member in another role gets 403 (404 where the row belongs to one person), som
 project 404, a stranger the sign-in page or 401, and a revoked token 401.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, URLResolver, get_resolver
+from rewards.models import RewardRun
 
 from annotation.jobs import enqueue_job
 from annotation.models import Membership, User
-from annotation.services.people import create_token, revoke_token
 from exporters.models import Release
-from rewards.models import RewardRun
 from tests.factories import NOW, World, make_world
 
 LEAD, REVIEWER, ANNOTATOR, ENGINEER = "lead", "reviewer", "annotator", "engineer"
@@ -117,9 +114,7 @@ def people(db: None) -> People:
     holder = world.member()
     judgment = world.judge(holder).body["judgment"]
     lease = world.lease(holder)
-    job = enqueue_job(
-        kind="compute_agreement", key="test", project=world.project, actor=world.lead, now=NOW
-    )
+    job = enqueue_job(kind="compute_agreement", key="test", project=world.project, actor=world.lead, now=NOW)
     release = Release.objects.create(**release_fields(world))
     run = RewardRun.objects.create(**run_fields(world, release))
     users = {role: member.user for role, member in members.items()}

@@ -126,9 +126,7 @@ class ProtocolsView(ProjectAPIView):
     def post(self, request: Request, slug: str) -> Response:
         project = access_project(self.user, slug, Role.LEAD, token=self.token)
         settings = checked(ProtocolInput, request)
-        protocol = publish_protocol(
-            project=project, actor=self.user, settings=settings, now=timezone.now()
-        )
+        protocol = publish_protocol(project=project, actor=self.user, settings=settings, now=timezone.now())
         return Response({"version": protocol.number, "kind": protocol.kind}, status=201)
 
 

@@ -97,9 +97,7 @@ class LeaseView(ProjectAPIView):
         annotator = access_annotator(self.user, slug, token=self.token)
         number = checked(LeaseInput, request).get("batch")
         batch = access_batch(self.user, slug, number, token=self.token) if number else None
-        result = lease_next(
-            annotator=annotator, now=timezone.now(), seed=secrets.randbits(62), batch=batch
-        )
+        result = lease_next(annotator=annotator, now=timezone.now(), seed=secrets.randbits(62), batch=batch)
         if result.lease is None:
             return Response(status=204, headers={"X-Reason": result.reason or ""})
         return Response(lease_json(result.lease))
@@ -203,5 +201,3 @@ class CorrectionsView(ApiView):
             now=timezone.now(),
         )
         return outcome_response(outcome)
-
-

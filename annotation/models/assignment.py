@@ -63,7 +63,12 @@ class Assignment(models.Model):
             ),
             models.CheckConstraint(
                 condition=(
-                    Q(state="open", annotator__isnull=True, expires_at__isnull=True, submitted_at__isnull=True)
+                    Q(
+                        state="open",
+                        annotator__isnull=True,
+                        expires_at__isnull=True,
+                        submitted_at__isnull=True,
+                    )
                     | Q(
                         state="leased",
                         annotator__isnull=False,

@@ -169,9 +169,9 @@ class Exclusion(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["item", "annotator"], name="exclusion_once_per_person")]
+        constraints = [
+            models.UniqueConstraint(fields=["item", "annotator"], name="exclusion_once_per_person")
+        ]
 
     def __str__(self) -> str:
         return f"{self.annotator_id} not on {self.item_id}: {self.reason}"
-
-

@@ -98,9 +98,7 @@ class AuditEvent(models.Model):
         ]
         indexes = [
             models.Index(fields=["object_type", "object_id"], name="auditevent_object"),
-            models.Index(
-                fields=["id"], condition=Q(chain_position__isnull=True), name="auditevent_unsealed"
-            ),
+            models.Index(fields=["id"], condition=Q(chain_position__isnull=True), name="auditevent_unsealed"),
         ]
         triggers = [
             pgtrigger.Protect(name="auditevent_not_deleted", operation=pgtrigger.Delete),

@@ -50,11 +50,7 @@ def highlight(code: str, language: str) -> str:
         while kind not in STANDARD_TYPES:
             kind = kind.parent
         short = STANDARD_TYPES[kind]
-        parts.append(
-            f'<span class="{short}">{visible(value)}</span>'
-            if short
-            else visible(value)
-        )
+        parts.append(f'<span class="{short}">{visible(value)}</span>' if short else visible(value))
     return "".join(parts)
 
 

@@ -44,9 +44,7 @@ def _spend(env: EnvType, level: int) -> None:
         raise TooComplex(f"nested deeper than {NESTING_LIMIT} levels")
 
 
-def _guard_block(
-    state: StateBlock, first_line: int, end_line: int, silent: bool
-) -> bool:
+def _guard_block(state: StateBlock, first_line: int, end_line: int, silent: bool) -> bool:
     _spend(state.env, state.level)
     return False
 
@@ -77,69 +75,42 @@ def _address(url: str) -> str:
 class _Renderer(RendererHTML):
     """Emits text only through `visible`. Links and images are words: nothing opens, nothing is loaded."""
 
-    def text(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def text(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return visible(tokens[idx].content)
 
-    def code_inline(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return f'<code dir="ltr">{visible(tokens[idx].content)}</code>'
 
-    def code_block(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return code_block(tokens[idx].content)
 
-    def fence(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         words = tokens[idx].info.split(maxsplit=1)
         code = tokens[idx].content
         # One allowance for all blocks of a text, so that many small ones cost no more than a big one.
         env["code_characters"] = env.get("code_characters", 0) + len(code)
-        language = (
-            words[0].lower()
-            if words and env["code_characters"] <= SIZE_LIMIT // 2
-            else ""
-        )
+        language = words[0].lower() if words and env["code_characters"] <= SIZE_LIMIT // 2 else ""
         return code_block(code, language)
 
-    def link_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         href = str(tokens[idx].attrGet("href") or "")
         # An autolink shows its address anyway.
         env.setdefault("links", []).append("" if tokens[idx].info == "auto" else href)
         return f'<span class="ref" title="{visible_attribute(href)}">'
 
-    def link_close(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def link_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         href = env["links"].pop()
-        return (
-            f' <span class="host">{visible(_address(href))}</span></span>'
-            if href
-            else "</span>"
-        )
+        return f' <span class="host">{visible(_address(href))}</span></span>' if href else "</span>"
 
-    def image(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         src = str(tokens[idx].attrGet("src") or "")
-        alt = (
-            self.renderInlineAsText(tokens[idx].children, options, env)
-            or "no description"
-        )
+        alt = self.renderInlineAsText(tokens[idx].children, options, env) or "no description"
         return (
             f'<span class="img" title="{visible_attribute(src)}">Image not loaded: {visible(alt)}'
             f' <span class="host">{visible(_address(src))}</span></span>'
         )
 
-    def heading_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def heading_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         outline = env.setdefault("outline", [])
         level = int(tokens[idx].tag[1])
         while outline and outline[-1] >= level:
@@ -147,46 +118,28 @@ class _Renderer(RendererHTML):
         outline.append(level)
         return f'<{_heading(outline)} dir="auto">'
 
-    def heading_close(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def heading_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return f"</{_heading(env['outline'])}>\n"
 
-    def paragraph_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def paragraph_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return "" if tokens[idx].hidden else '<p dir="auto">'
 
-    def blockquote_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def blockquote_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return '<blockquote dir="auto">\n'
 
-    def list_item_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def list_item_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return '<li dir="auto">'
 
-    def table_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
-        return (
-            '<div class="table" role="group" tabindex="0" aria-label="Table"><table>\n'
-        )
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return '<div class="table" role="group" tabindex="0" aria-label="Table"><table>\n'
 
-    def table_close(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return "</table></div>\n"
 
-    def th_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return _cell(tokens[idx])
 
-    def td_open(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-    ) -> str:
+    def td_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return _cell(tokens[idx])
 
 

@@ -30,16 +30,12 @@ _INVISIBLE: Final = (
     r"\ud800-\udfff"  # raw, for the expression to read: mypy cannot store half of a surrogate pair
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_JOINING: Final = (
-    "\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\ufb50-\ufdff\ufe70-\ufefc"
-)
+_JOINING: Final = "\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\ufb50-\ufdff\ufe70-\ufefc"
 _PICTURE: Final = "\xa9\xae\u203c-\u3299\U0001f000-\U0001faff#*0-9"
 _IDEOGRAPH: Final = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _FLAG_TAGS: Final = ("gbeng", "gbsct", "gbwls")
 
-_flags = "|".join(
-    "".join(chr(0xE0000 + ord(c)) for c in name) + "\U000e007f" for name in _FLAG_TAGS
-)
+_flags = "|".join("".join(chr(0xE0000 + ord(c)) for c in name) + "\U000e007f" for name in _FLAG_TAGS)
 _NEEDED: Final = (
     f"(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])"
     f"|(?<=[{_PICTURE}])[\ufe0e\ufe0f]\u200d(?=[{_PICTURE}])"
@@ -47,9 +43,7 @@ _NEEDED: Final = (
     f"|(?<=[{_IDEOGRAPH}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
     f"|(?<=\U0001f3f4)(?:{_flags})"
 )
-_RUN: Final = re.compile(
-    f"(?P<needed>{_NEEDED})|[{_INVISIBLE}]+?(?={_NEEDED}|[^{_INVISIBLE}]|\\Z)"
-)
+_RUN: Final = re.compile(f"(?P<needed>{_NEEDED})|[{_INVISIBLE}]+?(?={_NEEDED}|[^{_INVISIBLE}]|\\Z)")
 
 
 def _name(character: str) -> str:
@@ -72,15 +66,9 @@ def visible(text: str) -> str:
         if match["needed"] is not None:
             continue
         marks += 1
-        title = (
-            f' title="{escape(_summary(match[0], names=True))}"'
-            if marks <= MARKS_WITH_NAMES
-            else ""
-        )
+        title = f' title="{escape(_summary(match[0], names=True))}"' if marks <= MARKS_WITH_NAMES else ""
         parts.append(escape(text[position : match.start()]))
-        parts.append(
-            f'<span class="ctl"{title}>{_summary(match[0], names=False)}</span>'
-        )
+        parts.append(f'<span class="ctl"{title}>{_summary(match[0], names=False)}</span>')
         position = match.end()
     parts.append(escape(text[position:]))
     return "".join(parts)

@@ -79,9 +79,7 @@ def mathml(tex: str, *, display: bool) -> str | None:
     if not _convertible(tex):
         return None
     try:
-        math = Converter(display="block" if display else "inline").convert_to_element(
-            tex
-        )
+        math = Converter(display="block" if display else "inline").convert_to_element(tex)
     except _CONVERSION_ERRORS:
         return None
     for element in math.iter():
@@ -97,9 +95,7 @@ def mathml(tex: str, *, display: bool) -> str | None:
             "linethickness",
         ):
             value = element.get(name)
-            if value is not None and not all(
-                _LENGTH.fullmatch(part) for part in value.split()
-            ):
+            if value is not None and not all(_LENGTH.fullmatch(part) for part in value.split()):
                 del element.attrib[name]
     semantics = Element("semantics")
     semantics.extend(list(math))
@@ -152,11 +148,7 @@ def _block(state: StateBlock, first_line: int, end_line: int, silent: bool) -> b
         return False
     lines: list[str] = []
     for number in range(first_line, end_line):
-        begin = (
-            start + 2
-            if number == first_line
-            else state.bMarks[number] + state.tShift[number]
-        )
+        begin = start + 2 if number == first_line else state.bMarks[number] + state.tShift[number]
         line = state.src[begin : state.eMarks[number]].rstrip()
         if number > first_line and (not line or state.sCount[number] < state.blkIndent):
             state.env[closing] = number

@@ -10,7 +10,9 @@ import nh3
 from django.utils.safestring import SafeString
 from pygments.token import STANDARD_TYPES
 
-_HTML: Final = "p br hr h3 h4 h5 h6 strong em s code pre blockquote ul ol li span div table thead tbody tr th td"
+_HTML: Final = (
+    "p br hr h3 h4 h5 h6 strong em s code pre blockquote ul ol li span div table thead tbody tr th td"
+)
 _MATHML: Final = (
     "math semantics annotation mrow mi mo mn mtext ms mspace mfrac msqrt mroot mstyle msub msup msubsup"
     " munder mover munderover mmultiscripts mprescripts none mtable mtr mtd menclose mphantom"
@@ -38,7 +40,7 @@ ATTRIBUTE_VALUES: Final[dict[str, dict[str, set[str]]]] = {
     "annotation": {"encoding": {"application/x-tex"}},
     "mo": {
         "form": {"prefix", "infix", "postfix"},
-        **{name: _TRUE_OR_FALSE for name in _MO_SWITCHES.split()},
+        **dict.fromkeys(_MO_SWITCHES.split(), _TRUE_OR_FALSE),
     },
     "mi": {"mathvariant": {"normal"}},
     "mover": {"accent": _TRUE_OR_FALSE},
@@ -46,8 +48,7 @@ ATTRIBUTE_VALUES: Final[dict[str, dict[str, set[str]]]] = {
     "mstyle": {"displaystyle": _TRUE_OR_FALSE, "scriptlevel": {"0", "1", "2"}},
 }
 CLASSES: Final[dict[str, set[str]]] = {
-    "span": {"ctl", "ref", "host", "img"}
-    | {short for short in STANDARD_TYPES.values() if short},
+    "span": {"ctl", "ref", "host", "img"} | {short for short in STANDARD_TYPES.values() if short},
     "pre": {"hl", "plain"},
     "code": {"tex"},
     "div": {"table", "formula"},

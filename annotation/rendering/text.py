@@ -34,14 +34,19 @@ def render_plain(text: str) -> SafeString:
     return _plain(_normalised(text))
 
 
+def cache_key(text: str) -> str:
+    """Where the mark-up of `text` is kept; changes with every version of the renderer."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"rendering:{VERSION}:{digest}"
+
+
 def render_markdown(text: str) -> SafeString:
     """`text` as sanitised blocks (`p`, `h3`…`h6`, lists, tables, `pre.hl`, `math`) for inside an `.md` element.
 
     Text that is too long, too deeply nested or too costly to parse comes back as `render_plain` gives it.
     The same text gives the same mark-up, kept in Django's cache.
     """
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    key = f"rendering:{VERSION}:{digest}"
+    key = cache_key(text)
     cached = cache.get(key)
     if isinstance(cached, SafeString):
         return cached

@@ -49,7 +49,9 @@ class Submission:
     def body_hash(self, subject: str) -> bytes:
         """SHA-256 over the canonical JSON of what was answered about `subject`."""
         body = [subject, self.attempt, self.answer, self.confidence, self.note]
-        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        canonical = json.dumps(
+            body, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+        )
         return hashlib.sha256(canonical.encode()).digest()
 
 
@@ -112,9 +114,7 @@ def replay(annotator: Membership, submission: Submission, body_hash: bytes) -> O
 def lease_of(slot: Assignment, annotator: Membership, submission: Submission) -> Lease:
     """The lease under which the answer was given. The key comes from there, so no two tabs have two keys."""
     lease = (
-        Lease.objects.filter(
-            assignment=slot, annotator=annotator, submission_id=submission.submission_id
-        )
+        Lease.objects.filter(assignment=slot, annotator=annotator, submission_id=submission.submission_id)
         .order_by("attempt")
         .first()
     )
@@ -147,9 +147,13 @@ def parse(lease: Lease, slot: Assignment, submission: Submission) -> tuple[Any, 
 def side_errors(submission: Submission, labels: Sequence[str]) -> list[FieldError]:
     errors = []
     if submission.confidence not in (None, 1, 2, 3):
-        errors.append(FieldError("confidence", "invalid", "Use 1 (guess), 2 (fairly) or 3 (sure), or leave it out."))
+        errors.append(
+            FieldError("confidence", "invalid", "Use 1 (guess), 2 (fairly) or 3 (sure), or leave it out.")
+        )
     if len(submission.note) > NOTE_MAX or "\x00" in submission.note:
-        errors.append(FieldError("note", "invalid", f"A note holds at most {NOTE_MAX} characters and no NUL."))
+        errors.append(
+            FieldError("note", "invalid", f"A note holds at most {NOTE_MAX} characters and no NUL.")
+        )
     if submission.active_seconds is not None and not 0 <= submission.active_seconds <= SECONDS_MAX:
         errors.append(FieldError("active_seconds", "invalid", "Use seconds between 0 and 86400."))
     if not set(submission.read_to_end) <= set(labels):

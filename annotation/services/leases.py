@@ -34,9 +34,7 @@ class LeaseResult:
     reason: str | None = None
 
 
-def lease_next(
-    *, annotator: Membership, now: datetime, seed: int, batch: Batch | None = None
-) -> LeaseResult:
+def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch | None = None) -> LeaseResult:
     """Lease the next open slot that fits `annotator`.
 
     With no free place (two are held), or when nothing else is left, the oldest held lease is answered
@@ -127,9 +125,7 @@ def pick_slot(annotator: Membership, batches: Sequence[Batch]) -> Assignment | N
     return None
 
 
-def pick_after_sweep(
-    annotator: Membership, batches: Sequence[Batch], now: datetime
-) -> Assignment | None:
+def pick_after_sweep(annotator: Membership, batches: Sequence[Batch], now: datetime) -> Assignment | None:
     """Answers like `pick_slot`: "nothing left" is never said while an expired lease hides eligible work."""
     if not sweep_leases(now, batches):
         return None
@@ -158,9 +154,9 @@ def take_slot(
     """
     if display_order is None:
         positions = list(
-            Completion.objects.filter(item_id=slot.item_id).order_by("position").values_list(
-                "position", flat=True
-            )
+            Completion.objects.filter(item_id=slot.item_id)
+            .order_by("position")
+            .values_list("position", flat=True)
         )
         random.Random(seed).shuffle(positions)
         display_order = positions
@@ -194,7 +190,9 @@ def extend_lease(*, annotator: Membership, assignment: Assignment, now: datetime
     with transaction.atomic():
         slot = lock_slot(assignment)
         if slot.state != Assignment.State.LEASED or slot.annotator_id != annotator.pk:
-            raise Refused("This lease is over; your answer will still be taken.", code="lease_over", field="id")
+            raise Refused(
+                "This lease is over; your answer will still be taken.", code="lease_over", field="id"
+            )
         slot.expires_at = now + timedelta(seconds=slot.batch.lease_seconds)
         slot.save(update_fields=["expires_at"])
         record_audit(
@@ -219,9 +217,7 @@ CANNOT_JUDGE = (
 RELEASE_REASONS = (Exclusion.Reason.SKIPPED, *CANNOT_JUDGE)
 
 
-def release_assignment(
-    *, annotator: Membership, assignment: Assignment, reason: str, now: datetime
-) -> None:
+def release_assignment(*, annotator: Membership, assignment: Assignment, reason: str, now: datetime) -> None:
     """Skip or can't judge: the slot opens again for others, and this person is not offered the item again.
 
     Done twice (a double click) it does the same as once. Raises Refused for an unknown reason.

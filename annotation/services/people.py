@@ -105,7 +105,9 @@ def create_token(
     """A new API token (`ccd_` + 256 random bits), to be shown once; only its SHA-256 is stored."""
     scopes = sorted(set(scopes))
     if not scopes or not set(scopes) <= set(ApiToken.Scope.values):
-        raise Refused(f"The scopes are {', '.join(ApiToken.Scope.values)}; choose one or more.", field="scopes")
+        raise Refused(
+            f"The scopes are {', '.join(ApiToken.Scope.values)}; choose one or more.", field="scopes"
+        )
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         row = ApiToken.objects.create(

@@ -22,17 +22,19 @@ Record = dict[str, Any]
 class Pair:
     """One row of a release with its texts.
 
-    `id` is stable from release to release; `preference` is the size of the label (0: a tie kept in both
-    orders); `judgments` is the number of judgments that it rests on.
+    `id` is stable from release to release, `item` is the id that came with the data. `strength` is 0 for a tie
+    that is kept in both orders and None for a label without one (see `ReleaseRow.strength`); `judgments` is the
+    number of judgments that the label rests on.
     """
 
     id: str
+    item: str
     split: str
     protocol: str
     prompt: Messages
     chosen: Messages
     rejected: Messages
-    preference: float
+    strength: float | None
     judgments: int
 
 

@@ -108,7 +108,9 @@ def test_the_same_id_with_another_answer_is_409(api: Api, world: World) -> None:
 )
 def test_a_wrong_answer_is_422_and_names_its_field(api: Api, world: World, wrong: Any, field: str) -> None:
     lease = api.post(f"/projects/{world.project.slug}/lease").json()
-    body = problem(api.post(f"/assignments/{lease['assignment']}/judgments", answer(lease, answer=wrong)), 422)
+    body = problem(
+        api.post(f"/assignments/{lease['assignment']}/judgments", answer(lease, answer=wrong)), 422
+    )
     assert field in [error["field"] for error in body["errors"]]
     assert not Judgment.objects.exists()
 

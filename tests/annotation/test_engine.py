@@ -317,7 +317,9 @@ def test_the_database_refuses_to_rewrite_history(world: World, change: str) -> N
 def test_every_lease_and_judgment_has_its_audit_row(world: World) -> None:
     world.batch()
     world.judge(world.member())
-    actions = list(AuditEvent.objects.filter(action__startswith="assignment.").values_list("action", flat=True))
+    actions = list(
+        AuditEvent.objects.filter(action__startswith="assignment.").values_list("action", flat=True)
+    )
     assert actions == ["assignment.leased"]
     assert AuditEvent.objects.filter(action="judgment.accepted").count() == 1
     assert Lease.objects.count() == 1

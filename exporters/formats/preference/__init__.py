@@ -1,7 +1,7 @@
 """TRL's preference pairs with an explicit, conversational prompt: what RewardTrainer and DPOTrainer take.
 
 There is no `margin`: RewardTrainer would use it in its loss, and a release that only says which answer is
-better must not change how a model is trained. The trainers ignore `id` and `protocol`.
+better must not change how a model is trained. The trainers ignore the other columns.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class PreferenceFormat:
     trainers = "TRL's RewardTrainer and DPOTrainer"
     columns: Mapping[str, str] = {
         "id": "Batch, item and completions: the same in every release of this project.",
+        "item": "The id that the item was imported with.",
         "prompt": "The conversation up to the answer, as messages of role and content.",
         "chosen": "The answer that was preferred, as messages.",
         "rejected": "The other answer, as messages.",
@@ -29,6 +30,7 @@ class PreferenceFormat:
     schema = pa.schema(
         [
             pa.field("id", pa.string()),
+            pa.field("item", pa.string()),
             pa.field("prompt", MESSAGES),
             pa.field("chosen", MESSAGES),
             pa.field("rejected", MESSAGES),
@@ -42,6 +44,7 @@ class PreferenceFormat:
                 pair.split,
                 {
                     "id": pair.id,
+                    "item": pair.item,
                     "prompt": pair.prompt,
                     "chosen": pair.chosen,
                     "rejected": pair.rejected,

@@ -1,0 +1,117 @@
+"""Releases over the API: cut one, list them, read a manifest, fetch a file."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import structlog
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.access import Role, access_project
+from annotation.api_base import ApiError, Pages, ProjectAPIView, idempotent, problem
+from exporters.access import access_release, access_release_file
+from exporters.models import Release
+from exporters.selectors import manifest_json, release_json, releases_of
+from exporters.sending import file_response
+from exporters.services import start_release
+from exporters.settings import release_settings
+
+log = structlog.get_logger()
+
+
+class FiltersInput(serializers.Serializer[Any]):
+    batches = serializers.ListField(child=serializers.IntegerField(min_value=1), required=False)
+    languages = serializers.ListField(child=serializers.CharField(), required=False)
+    min_judgments = serializers.IntegerField(required=False, min_value=0, max_value=1000)
+
+
+class ReleaseInput(serializers.Serializer[Any]):
+    """Describes the body for the schema; `release_settings` reads it and names what is wrong."""
+
+    version = serializers.CharField(required=False, max_length=32)
+    filters = FiltersInput(required=False)
+    labels = serializers.CharField(required=False)
+    ties = serializers.CharField(required=False)
+    split = serializers.DictField(child=serializers.FloatField(), required=False)
+    formats = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+class ReleasePages(Pages):
+    ordering = "-number"
+
+
+class ReleasesView(ProjectAPIView):
+    @extend_schema(responses={200: dict}, operation_id="releases_list")
+    def get(self, request: Request, slug: str) -> Response:
+        """All releases of the project, newest first."""
+        project = access_project(self.user, slug, Role.ENGINEER, token=self.token)
+        pages = ReleasePages()
+        page: list[Release] = pages.paginate_queryset(releases_of(project), request, view=self) or []
+        return pages.get_paginated_response([release_json(release) for release in page])
+
+    @extend_schema(request=ReleaseInput, responses={202: dict})
+    @idempotent
+    def post(self, request: Request, slug: str) -> Response:
+        """Cut a release: a job that takes a snapshot and writes its files."""
+        project = access_project(self.user, slug, Role.ENGINEER, token=self.token)
+        if not isinstance(request.data, Mapping):
+            raise ApiError("Send a JSON object.", field="body")
+        body = dict(request.data)
+        version = body.pop("version", None)
+        if version is not None and not isinstance(version, str):
+            raise ApiError("A version is a text.", field="version")
+        release, job = start_release(
+            project=project,
+            actor=self.user,
+            settings=release_settings(body),
+            version=version,
+            now=timezone.now(),
+        )
+        return Response({"release": release.version, "job": str(job.pk)}, status=202)
+
+
+class ReleaseView(ProjectAPIView):
+    @extend_schema(responses={200: dict}, operation_id="releases_retrieve")
+    def get(self, request: Request, slug: str, version: str) -> Response:
+        """The manifest: files with their hashes, rows, card, head of the audit log. `latest` works."""
+        release = access_release(self.user, slug, version, token=self.token)
+        where = reverse("api-release", args=[slug, release.version])
+        return Response(manifest_json(release, request.build_absolute_uri(f"{where}/files/")))
+
+
+class AnyContent(BaseContentNegotiation):
+    """A file is sent as it is, whatever the client says it accepts; only errors are rendered."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class ReleaseFileView(ProjectAPIView):
+    content_negotiation_class: ClassVar[type[BaseContentNegotiation]] = AnyContent
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def get(self, request: Request, slug: str, version: str, name: str) -> HttpResponseBase:
+        """The bytes of a file; `Range` with `If-Range` resumes, `ETag` and `Digest` are its SHA-256."""
+        file = access_release_file(self.user, slug, version, name, token=self.token)
+        if file.erased_at is not None:
+            successor = f" Release {file.successor.version} takes its place." if file.successor else ""
+            response = problem(410, f"The bytes of this file were erased.{successor}", code="erased")
+            if file.successor:
+                address = reverse("api-release", args=[slug, file.successor.version])
+                response["Link"] = f'<{request.build_absolute_uri(address)}>; rel="successor-version"'
+            return response
+        log.info("release_file_sent", release=file.release_id, file=file.name, user=self.user.pk)
+        return file_response(request, file)

@@ -1,0 +1,136 @@
+"""Reads of releases: lists, the manifest, and the pairs of a frozen release for training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db.models import QuerySet
+
+from annotation.models import Job, Project
+from exporters.formats import Messages
+from exporters.models import Release, ReleaseFile
+from exporters.services import JOB_KIND
+
+ROWS_AT_ONCE = 500
+
+
+def latest_release(project: Project) -> Release | None:
+    """The newest frozen release."""
+    return project.releases.filter(state=Release.State.FROZEN).order_by("-number").first()
+
+
+def releases_of(project: Project) -> QuerySet[Release]:
+    """All releases, newest first."""
+    return project.releases.select_related("created_by").order_by("-number")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePair:
+    """One row of a frozen release. Rows with the same `prompt_hash` have the same prompt and the same `split`."""
+
+    prompt: Messages
+    chosen: Messages
+    rejected: Messages
+    split: str
+    prompt_hash: str
+    strength: float | None
+    is_tie: bool
+    judgments: int
+
+
+def release_pairs(release: Release, split: str = "") -> Iterator[ReleasePair]:
+    """The rows of `release` in their order, of one side of the split or of all; streamed."""
+    rows = release.rows.select_related("item", "chosen", "rejected").order_by("number")
+    if split:
+        rows = rows.filter(split=split)
+    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        yield ReleasePair(
+            prompt=row.item.prompt,
+            chosen=row.chosen.messages,
+            rejected=row.rejected.messages,
+            split=row.split,
+            prompt_hash=row.item.prompt_hash,
+            strength=row.strength,
+            is_tie=row.is_tie,
+            judgments=len(row.judgment_ids),
+        )
+
+
+def release_job(release: Release) -> Job | None:
+    """The job that cuts or cut the release."""
+    return Job.objects.filter(kind=JOB_KIND, key=str(release.pk)).order_by("-created_at").first()
+
+
+def failure_of(release: Release, job: Job | None) -> str | None:
+    """Why a release failed, in a sentence; None when it did not."""
+    if release.state != Release.State.FAILED:
+        return None
+    return str((job and job.error or {}).get("detail") or "The job ended without a result.")
+
+
+def release_files(release: Release) -> list[ReleaseFile]:
+    """Data by format and side, then the texts; the order in which a person would look for them."""
+    files = release.files.select_related("successor")
+    return sorted(files, key=lambda file: (file.format, not file.split, file.type, file.name))
+
+
+def card_of(release: Release) -> str | None:
+    """The dataset card (markdown with front matter) of the release's first format; None when it was erased."""
+    first = release.settings["formats"][0]
+    card = next((f for f in release.files.filter(format=first) if f.path == "README.md"), None)
+    if card is None or card.erased_at is not None:
+        return None
+    with default_storage.open(card.storage_name, "rb") as file:
+        return str(file.read().decode())
+
+
+def release_json(release: Release) -> dict[str, Any]:
+    """A release as one entry of a list."""
+    return {
+        "release": release.version,
+        "state": release.state,
+        "rows": release.manifest.get("rows", 0),
+        "judgments": release.judgments,
+        "settings": release.settings,
+        "created_at": release.created_at,
+        "frozen_at": release.frozen_at,
+    }
+
+
+def manifest_json(release: Release, files_url: str) -> dict[str, Any]:
+    """All there is to know of a release: its state, and once it is frozen its facts, files and card.
+
+    `files_url` is the address of its files, ending with a slash.
+    """
+    job = release_job(release)
+    body = release_json(release) | {
+        "project": release.project.slug,
+        "job": str(job.pk) if job else None,
+        "error": failure_of(release, job),
+        "files": [],
+        "splits": {},
+        "card": None,
+        "audit_head": None,
+    }
+    if release.state != Release.State.FROZEN:
+        return body
+    return release.manifest | body | {
+        "splits": release.manifest["splits"],
+        "audit_head": {"position": release.audit_position, "hash": bytes(release.audit_hash).hex()},
+        "card": card_of(release),
+        "files": [
+            {
+                "name": file.name,
+                "path": file.path,
+                "format": file.format,
+                "type": file.type,
+                "bytes": file.size,
+                "sha256": file.sha256,
+                "url": f"{files_url}{file.name}",
+                "erased": file.erased_at is not None,
+            }
+            | ({"split": file.split, "rows": file.rows} if file.split else {})
+            for file in release_files(release)
+        ],
+    }
