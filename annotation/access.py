@@ -134,3 +134,11 @@ def access_job(user: User, pk: UUID, token: ApiToken | None = None) -> Job:
     if job is None:
         raise Http404("no such job")
     return job
+
+
+def access_own_token(user: User, pk: int) -> ApiToken:
+    """A token of the person's own, revoked or not."""
+    token = user.api_tokens.filter(pk=pk).first()
+    if token is None:
+        raise Http404("no such token")
+    return token

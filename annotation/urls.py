@@ -1,10 +1,11 @@
 """Addresses of the workplace: signing in, and the pages of a judging annotator."""
 
-from django.urls import path
+from django.urls import include, path
 
 from annotation.views import annotator, session, task
 
 urlpatterns = [
+    path("", include("annotation.urls_console")),
     path("", annotator.home, name="home"),
     path("login", session.login, name="login"),
     path("logout", session.logout, name="logout"),

@@ -1,7 +1,7 @@
 """Releases over the API: cut one, list them, read a manifest, fetch a file."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 from django.http.response import HttpResponseBase
@@ -100,7 +100,7 @@ class AnyContent(BaseContentNegotiation):
 
 
 class ReleaseFileView(ProjectAPIView):
-    content_negotiation_class: ClassVar[type[BaseContentNegotiation]] = AnyContent
+    content_negotiation_class = AnyContent
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, version: str, name: str) -> HttpResponseBase:

@@ -104,6 +104,12 @@ def file_json(file: WrittenFile) -> dict[str, Any]:
 
 # The card
 
+NO_LEAK = (
+    "The sides hold different prompts: one prompt never lies in two splits, and it keeps its side in later "
+    "releases cut with the same seed. Prompts that are nearly, but not exactly, the same are not yet recognised "
+    "as one.\n"
+)
+
 
 def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
     """README.md with Hugging Face front matter: `load_dataset(FOLDER)` finds each split by it."""
@@ -112,9 +118,7 @@ def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
         f"# {one_line(facts.name)}: preference data\n",
         opening(facts),
         f"## Splits\n\n{split_table(facts)}\n",
-        "Both sides hold different prompts: the same prompt never lies in two splits, and it keeps its side in "
-        "later releases cut with the same seed. Prompts that are nearly, but not exactly, the same are not "
-        "yet recognised as one.\n",
+        NO_LEAK,
         f"## How the labels were made\n\n{label_story(facts)}\n",
         f"## Columns\n\nFormat `{export_format.key}`, read by {export_format.trainers}.\n\n"
         + "".join(f"- `{name}`: {meaning}\n" for name, meaning in export_format.columns.items()),

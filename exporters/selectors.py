@@ -66,7 +66,7 @@ def failure_of(release: Release, job: Job | None) -> str | None:
     """Why a release failed, in a sentence; None when it did not."""
     if release.state != Release.State.FAILED:
         return None
-    return str((job and job.error or {}).get("detail") or "The job ended without a result.")
+    return str(((job and job.error) or {}).get("detail") or "The job ended without a result.")
 
 
 def release_files(release: Release) -> list[ReleaseFile]:
@@ -115,22 +115,27 @@ def manifest_json(release: Release, files_url: str) -> dict[str, Any]:
     }
     if release.state != Release.State.FROZEN:
         return body
-    return release.manifest | body | {
-        "splits": release.manifest["splits"],
-        "audit_head": {"position": release.audit_position, "hash": bytes(release.audit_hash).hex()},
-        "card": card_of(release),
-        "files": [
-            {
-                "name": file.name,
-                "path": file.path,
-                "format": file.format,
-                "type": file.type,
-                "bytes": file.size,
-                "sha256": file.sha256,
-                "url": f"{files_url}{file.name}",
-                "erased": file.erased_at is not None,
-            }
-            | ({"split": file.split, "rows": file.rows} if file.split else {})
-            for file in release_files(release)
-        ],
-    }
+    facts: dict[str, Any] = release.manifest
+    return (
+        facts
+        | body
+        | {
+            "splits": release.manifest["splits"],
+            "audit_head": {"position": release.audit_position, "hash": bytes(release.audit_hash).hex()},
+            "card": card_of(release),
+            "files": [
+                {
+                    "name": file.name,
+                    "path": file.path,
+                    "format": file.format,
+                    "type": file.type,
+                    "bytes": file.size,
+                    "sha256": file.sha256,
+                    "url": f"{files_url}{file.name}",
+                    "erased": file.erased_at is not None,
+                }
+                | ({"split": file.split, "rows": file.rows} if file.split else {})
+                for file in release_files(release)
+            ],
+        }
+    )

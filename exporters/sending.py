@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from django.core.files.storage import default_storage
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from exporters.models import ReleaseFile
@@ -62,7 +62,7 @@ def file_response(request: HttpRequest, file: ReleaseFile) -> HttpResponseBase:
     try:
         span = requested_range(request.headers.get("Range", ""), file.size)
     except RangeNotSatisfiable:
-        return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{file.size}"})
+        return not_satisfiable(file, headers)
     if request.headers.get("If-Range", etag) != etag:
         span = None
     first, last = span or (0, file.size - 1)
@@ -72,6 +72,23 @@ def file_response(request: HttpRequest, file: ReleaseFile) -> HttpResponseBase:
     kind = CONTENT_TYPES.get(file.name.rsplit(".", 1)[-1], "text/plain; charset=utf-8")
     body = () if request.method == "HEAD" else blocks(file.storage_name, first, last)
     return StreamingHttpResponse(body, status=206 if span else 200, content_type=kind, headers=headers)
+
+
+def not_satisfiable(file: ReleaseFile, headers: dict[str, str]) -> HttpResponse:
+    body = {
+        "type": "about:blank",
+        "title": "Range not satisfiable",
+        "status": 416,
+        "detail": f"The file has {file.size} bytes; the range begins behind its end.",
+        "errors": [],
+    }
+    del headers["Content-Disposition"], headers["Digest"]
+    return JsonResponse(
+        body,
+        status=416,
+        content_type="application/problem+json",
+        headers=headers | {"Content-Range": f"bytes */{file.size}"},
+    )
 
 
 def etag_matches(header: str, etag: str) -> bool:

@@ -15,7 +15,6 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import (
-    Assignment,
     AuditEvent,
     Batch,
     Completion,
@@ -26,9 +25,9 @@ from annotation.models import (
     Judgment,
     Project,
 )
+from comparisons.selectors import pairwise_outcomes, work_judgments
 from exporters.card import ProtocolFacts
 from exporters.labels import LABELS, Label, Vote
-from exporters.outcomes import outcomes
 from exporters.settings import ReleaseSettings
 from exporters.splits import side_of, split_key
 
@@ -93,11 +92,7 @@ def releasable_judgments(project: Project) -> QuerySet[Judgment]:
     """
     asked = ConsentText.objects.filter(project=project, created_at__lte=OuterRef("created_at"))
     agreed = Consent.objects.filter(consent_text__project=project, annotator=OuterRef("annotator"))
-    return (
-        Judgment.objects.current()
-        .filter(batch__project=project, assignment__purpose=Assignment.Purpose.WORK)
-        .filter(~Exists(asked) | Exists(agreed))
-    )
+    return work_judgments(project).filter(~Exists(asked) | Exists(agreed))
 
 
 def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[Item]:
@@ -138,10 +133,9 @@ def select_chunk(
     for completion in hashes.order_by("position"):
         completions[completion.item_id].append(completion)
     judgments = releasable_judgments(project).filter(item__in=items)
-    votes: dict[tuple[int, int, int], list[Vote]] = defaultdict(list)
-    for kind in {item.batch.protocol.kind for item in items}:
-        for outcome in outcomes(kind, judgments.filter(protocol__kind=kind)):
-            votes[outcome.item, outcome.first, outcome.second].append(outcome.vote)
+    votes: dict[tuple[int, int], list[Vote]] = defaultdict(list)
+    for outcome in pairwise_outcomes(judgments, criterion=Criterion.OVERALL):
+        votes[outcome.first, outcome.second].append(Vote(outcome.judgment, outcome.preference))
     used: set[int] = set()
     for item in items:
         side = side_of(item.prompt_hash, key, settings.shares)
@@ -167,14 +161,14 @@ def select_chunk(
 def item_rows(
     item: Item,
     completions: Sequence[Completion],
-    votes: dict[tuple[int, int, int], list[Vote]],
+    votes: dict[tuple[int, int], list[Vote]],
     settings: ReleaseSettings,
     side: str,
     dropped: Counter[str],
 ) -> Iterator[SelectedRow]:
     """The rows of one item: every two of its completions that get a label."""
     for first, second in combinations(completions, 2):
-        found = votes.get((item.pk, first.position, second.position), [])
+        found = votes.get((first.pk, second.pk), [])
         if len(found) < settings.min_judgments:
             dropped["too_few_judgments"] += 1
             continue
@@ -229,9 +223,9 @@ def row_hash(item: Item, chosen: Completion, rejected: Completion) -> str:
 def protocol_facts(project: Project, used: dict[int, set[int]]) -> tuple[ProtocolFacts, ...]:
     protocols = project.protocols.filter(pk__in=used).order_by("number")
     questions = dict(
-        Criterion.objects.filter(Q(protocol__in=protocols, key=Criterion.OVERALL) & ~Q(question="")).values_list(
-            "protocol_id", "question"
-        )
+        Criterion.objects.filter(
+            Q(protocol__in=protocols, key=Criterion.OVERALL) & ~Q(question="")
+        ).values_list("protocol_id", "question")
     )
     return tuple(
         ProtocolFacts(

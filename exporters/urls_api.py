@@ -12,5 +12,7 @@ urlpatterns = [
         api.ReleaseFileView.as_view(),
         name="api-release-file",
     ),
-    path("projects/<slug:slug>/judgments", api_stream.JudgmentStreamView.as_view(), name="api-judgment-stream"),
+    path(
+        "projects/<slug:slug>/judgments", api_stream.JudgmentStreamView.as_view(), name="api-judgment-stream"
+    ),
 ]

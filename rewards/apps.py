@@ -9,4 +9,11 @@ class RewardsConfig(AppConfig):
     name = "rewards"
 
     def ready(self) -> None:
-        """Nothing to register yet."""
+        # Models are importable only now.
+        from annotation.jobs import register_job
+        from annotation.panels import overview_panels
+        from rewards import services
+        from rewards.panels import reward_panel
+
+        register_job(services.JOB_KIND, services.run_reward_job)
+        overview_panels.register("reward_model", reward_panel)

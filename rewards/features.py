@@ -22,6 +22,8 @@ from rewards.pairs import PreferencePair
 
 FloatArray = npt.NDArray[np.float64]
 
+TICK_PAIRS = 5_000
+
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?。！？؟]+(?=\s|$)")
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -187,13 +189,20 @@ def surface_features(prompt: str, completion: str) -> FloatArray:
     return _features_of(Text(prompt), completion)
 
 
-def surface_differences(pairs: Sequence[PreferencePair]) -> FloatArray:
-    """Features of the chosen completion minus those of the rejected one, shape (P, F)."""
+def surface_differences(
+    pairs: Sequence[PreferencePair], *, tick: Callable[[], None] = lambda: None
+) -> FloatArray:
+    """Features of the chosen completion minus those of the rejected one, shape (P, F).
+
+    ``tick`` is called every few thousand pairs: a caller that has to show that it is alive can.
+    """
     differences = np.zeros((len(pairs), len(FEATURES)))
     prompts: dict[str, Text] = {}
     for row, pair in enumerate(pairs):
         prompt = prompts.setdefault(pair.prompt, Text(pair.prompt))
         differences[row] = _features_of(prompt, pair.chosen) - _features_of(prompt, pair.rejected)
+        if row % TICK_PAIRS == TICK_PAIRS - 1:
+            tick()
     return differences
 
 

@@ -30,13 +30,15 @@ def text_of_messages(messages: Sequence[dict[str, str]]) -> str:
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
-def prompt_groups(pairs: Sequence[PreferencePair]) -> npt.NDArray[np.int64]:
-    """Shape (P,): pairs with the same prompt have the same number, numbered from 0 as they appear.
+def normalised_prompt(prompt: str) -> str:
+    """What makes a prompt the same: white space at the ends and letter case do not."""
+    return prompt.strip().casefold()
 
-    White space at the ends and letter case do not make a different prompt.
-    """
+
+def prompt_groups(pairs: Sequence[PreferencePair]) -> npt.NDArray[np.int64]:
+    """Shape (P,): pairs with the same normalised prompt have the same number, from 0 as they appear."""
     seen: dict[str, int] = {}
-    return np.array([seen.setdefault(pair.prompt.strip().casefold(), len(seen)) for pair in pairs], np.int64)
+    return np.array([seen.setdefault(normalised_prompt(pair.prompt), len(seen)) for pair in pairs], np.int64)
 
 
 def split_by_prompt(
@@ -53,7 +55,7 @@ def split_by_prompt(
         raise ValueError(f"a split by prompt needs at least two prompts, got {n_prompts}")
     first = {int(group): pair.prompt for group, pair in zip(groups[::-1], reversed(pairs), strict=True)}
     digests = {
-        group: hashlib.sha256(f"{seed}\0{prompt.strip().casefold()}".encode()).digest()
+        group: hashlib.sha256(f"{seed}\0{normalised_prompt(prompt)}".encode()).digest()
         for group, prompt in first.items()
     }
     by_digest = sorted(digests, key=digests.__getitem__)

@@ -13,7 +13,7 @@ cross-validation inside the training part, with all pairs of a prompt in one fol
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -83,12 +83,17 @@ class TrainedModel:
 
 
 def train_model(
-    pairs: Sequence[PreferencePair], *, kind: ModelKind = "surface", loss: Loss = "bradley_terry", seed: int
+    pairs: Sequence[PreferencePair],
+    *,
+    kind: ModelKind = "surface",
+    loss: Loss = "bradley_terry",
+    seed: int,
+    tick: Callable[[], None] = lambda: None,
 ) -> TrainedModel:
     """Fit a reward model on the training pairs; nothing else is looked at.
 
-    Raises TooFewPairs with pairs from fewer than ten prompts, or if the two sides never differ in any
-    feature; ValueError for an unknown kind or loss.
+    ``tick`` is called now and then while it works. Raises TooFewPairs with pairs from fewer than ten prompts,
+    or if the two sides never differ in any feature; ValueError for an unknown kind or loss.
     """
     if loss not in LOSSES:
         raise ValueError(f"unknown loss {loss!r}; there are {', '.join(LOSSES)}")
@@ -96,37 +101,48 @@ def train_model(
     n_prompts = len(np.unique(groups))
     if n_prompts < MIN_PROMPTS:
         raise TooFewPairs(f"Needs training pairs from {MIN_PROMPTS} prompts, has {n_prompts}.")
-    surface = surface_differences(pairs)
+    surface = surface_differences(pairs, tick=tick)
     encoder = fit_encoder(kind, pairs, surface)
-    return fit_weights(encoder, encoder.differences(pairs, surface), groups, loss=loss, seed=seed)
+    tick()
+    differences = encoder.differences(pairs, surface)
+    return fit_weights(encoder, differences, groups, loss=loss, seed=seed, tick=tick)
 
 
 def fit_weights(
-    encoder: Encoder, differences: Any, groups: npt.NDArray[np.int64], *, loss: Loss, seed: int
+    encoder: Encoder,
+    differences: Any,
+    groups: npt.NDArray[np.int64],
+    *,
+    loss: Loss,
+    seed: int,
+    tick: Callable[[], None] = lambda: None,
 ) -> TrainedModel:
     """``differences``: encoded chosen − rejected, shape (P, F), dense or sparse; ``groups``: shape (P,)."""
     if not abs(differences).sum() > 0:
         raise TooFewPairs("The two completions never differ in any feature, so there is nothing to learn.")
-    c = _choose_c(differences, groups, loss, seed)
+    c = _choose_c(differences, groups, loss, seed, tick)
     weights, converged = _fit(differences, c, loss, seed)
     n_prompts = len(np.unique(groups))
     return TrainedModel(encoder, weights, loss, c, seed, converged, differences.shape[0], n_prompts)
 
 
-def _choose_c(differences: Any, groups: npt.NDArray[np.int64], loss: Loss, seed: int) -> float:
+def _choose_c(
+    differences: Any, groups: npt.NDArray[np.int64], loss: Loss, seed: int, tick: Callable[[], None]
+) -> float:
     """Weakens the penalty step by step for as long as the held-out loss falls.
 
     The held-out loss has one valley along the path of the penalty, and the fits beyond it are the slow ones.
     """
     folds = min(FOLDS, len(np.unique(groups)))
     splitter = GroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    parts = [(rows, out) for rows, out in splitter.split(differences, groups=groups)]
+    parts = list(splitter.split(differences, groups=groups))
     best, least = C_GRID[0], np.inf
     for c in C_GRID:
-        held_out = sum(
-            float(_pair_losses(differences[out] @ _fit(differences[rows], c, loss, seed)[0], loss).sum())
-            for rows, out in parts
-        )
+        held_out = 0.0
+        for rows, out in parts:
+            weights, _ = _fit(differences[rows], c, loss, seed)
+            held_out += float(_pair_losses(differences[out] @ weights, loss).sum())
+            tick()
         if held_out >= least:
             break
         best, least = c, held_out

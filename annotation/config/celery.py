@@ -1,10 +1,13 @@
 """The Celery application: where tasks go, and what runs by the clock."""
 
 import os
+import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init
+
+from annotation.runtime.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
 
@@ -23,3 +26,9 @@ app.conf.beat_schedule = {
 @setup_logging.connect
 def _keep_our_logging(**_: Any) -> None:
     """Connected so that Celery leaves the logging set up by Django's settings alone."""
+
+
+@worker_process_init.connect
+def _end_with_the_worker(**_: Any) -> None:
+    """A killed worker leaves no pool behind that would go on without anybody to report to."""
+    die_with_parent(signal.SIGKILL)

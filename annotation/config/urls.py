@@ -14,11 +14,17 @@ docs = csp_update({"style-src": ["'unsafe-inline'"], "img-src": ["data:"]})(
 
 urlpatterns = [
     path("", include("annotation.urls")),
+    path("", include("comparisons.urls")),
+    path("", include("exporters.urls")),
+    path("", include("rewards.urls")),
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/docs", docs, name="api-docs"),
     path("api/v1/", include("annotation.urls_api")),
+    path("api/v1/", include("comparisons.urls_api")),
+    path("api/v1/", include("exporters.urls_api")),
+    path("api/v1/", include("rewards.urls_api")),
 ]
 
 handler500 = "annotation.config.health.server_error"

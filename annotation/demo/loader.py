@@ -143,7 +143,10 @@ def _simulate(base_url: str, demo: DemoProject, project: Project, batch: int, no
 
 
 def _train_on_release(client: InstanceClient, slug: str, token: str) -> None:
-    """One release and one reward run as the engineer, unless there is a release already."""
+    """One release and one reward run as the engineer, unless there is a release already.
+
+    Agreement is not asked for: the periodic check computes it as soon as it sees new judgments.
+    """
     try:
         client.call("GET", f"/projects/{slug}/releases/latest", token)
     except SimulationError as error:
@@ -151,7 +154,6 @@ def _train_on_release(client: InstanceClient, slug: str, token: str) -> None:
             raise
     else:
         return
-    client.call("GET", f"/projects/{slug}/agreement", token)
     release = client.call(
         "POST",
         f"/projects/{slug}/releases",

@@ -37,7 +37,7 @@ _REFUSED: Final = re.compile(
 _LENGTH: Final = re.compile(r"[0-9](?:\.[0-9]{1,6})?(?:em|ex|px|pt|mm)?")
 _SILENT_OPERATORS: Final = dict.fromkeys((0x2061, 0x2062, 0x2063, 0x2064))
 """Function application, invisible times, separator and plus: the converter adds them, nobody sees them."""
-_CONVERSION_ERRORS: Final = (
+_CONVERSION_ERRORS: Final[tuple[type[Exception], ...]] = (
     *(
         error
         for error in vars(exceptions).values()

@@ -40,6 +40,7 @@ SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 107  # bytes, the size of sockaddr_un.sun_path less its closing NUL
 SUPERUSER = "postgres"
 START_SECONDS = 60.0  # crash recovery of a busy cluster takes its time
+LEFT_OVER = "pre-existing shared memory block"  # a killed server's last backend has not noticed yet
 
 SETTINGS = {
     "listen_addresses": "",
@@ -129,11 +130,10 @@ def private_folder(path: Path, run_as: RunAs) -> None:
     """Make `path` a folder of mode 0700 that belongs to the server's account, and refuse one of a stranger."""
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
-    ours = {os.geteuid(), run_as.user if run_as.user is not None else os.geteuid()}
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours:
+    ours = {os.geteuid(), run_as.user}
+    if not stat.S_ISDIR(found.st_mode) or (found.st_uid not in ours and os.geteuid() != 0):
         raise RuntimeFault(f"{path} belongs to somebody else: remove it or set VAR to another folder.")
-    if run_as.user is not None and run_as.group is not None:
-        os.chown(path, run_as.user, run_as.group)
+    _hand_over(path, run_as)
     path.chmod(0o700)
 
 
@@ -181,21 +181,20 @@ class Cluster:
         self.log.parent.mkdir(mode=0o700, exist_ok=True)
         self._run_as = choose_account(self.binaries, self.home)
         private_folder(self.sockets, self._run_as)
-        if not (self.data / "PG_VERSION").exists():
+        if not self.data.exists():
             self._initialise()
         self._check_version()
+        _hand_over(self.data, self._run_as)
         self._clear_lock()
-        options = SETTINGS | (THROW_AWAY_SETTINGS if self.throw_away else {})
-        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with self.log.open("ab") as log:
-            self._server = spawn(
-                [self.binaries / "postgres", "-D", self.data, "-k", self.sockets, *arguments],
-                log=log,
-                directory=Path("/"),
-                death_signal=signal.SIGINT,  # fast shutdown; SIGTERM would wait for every client
-                run_as=self._run_as,
-            )
-        self._wait_until_it_answers()
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._launch()
+                return
+            except RuntimeFault as fault:
+                if LEFT_OVER not in str(fault) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
 
     def stop(self) -> None:
         """Fast shutdown: clients are cut, everything acknowledged is on disk."""
@@ -205,38 +204,42 @@ class Cluster:
         if self.sockets.parent != self.home:
             shutil.rmtree(self.sockets, ignore_errors=True)
 
+    def _launch(self) -> None:
+        options = SETTINGS | (THROW_AWAY_SETTINGS if self.throw_away else {})
+        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with self.log.open("ab") as log:
+            log_start = log.tell()
+            self._server = spawn(
+                [self.binaries / "postgres", "-D", self.data, "-k", self.sockets, *arguments],
+                log=log,
+                directory=Path("/"),
+                death_signal=signal.SIGINT,  # fast shutdown; SIGTERM would wait for every client
+                run_as=self._run_as,
+            )
+        self._wait_until_it_answers(log_start)
+
     def _initialise(self) -> None:
-        shutil.rmtree(self.data, ignore_errors=True)  # a first start that was interrupted half way
-        private_folder(self.data, self._run_as)
-        version = major_version(self.binaries)
-        # The builtin provider came with 17; before it, C gives the same byte order and ASCII case rules.
-        locale = (
-            ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-            if version >= 17
-            else ["--locale=C"]
-        )
-        password_file = self.sockets / "password"  # in the folder that already has the right owner
-        password_file.write_text(self.password + "\n")
+        """Run initdb beside the final place, so that one that was interrupted is never taken for a cluster."""
+        draft = self.data.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        private_folder(draft, self._run_as)
+        locale = ["--locale=C"]  # byte order; the builtin provider of 17 knows the case of all of Unicode too
+        if major_version(self.binaries) >= 17:
+            locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        words = self.sockets / "password"  # in the folder that already has the right owner
+        words.touch(mode=0o600)
+        words.write_text(self.password + "\n")
         try:
-            password_file.chmod(0o600)
-            if self._run_as.user is not None and self._run_as.group is not None:
-                os.chown(password_file, self._run_as.user, self._run_as.group)
-            command: list[str | Path] = [
-                self.binaries / "initdb",
-                "-D",
-                self.data,
-                "-U",
-                SUPERUSER,
-                "-E",
-                "UTF8",
-            ]
-            command += [*locale, "--auth=scram-sha-256", f"--pwfile={password_file}", "--data-checksums"]
+            _hand_over(words, self._run_as)
+            command: list[str | Path] = [self.binaries / "initdb", "-D", draft, "-U", SUPERUSER, "-E", "UTF8"]
+            command += [*locale, "--auth=scram-sha-256", f"--pwfile={words}", "--data-checksums"]
             result = run(command + (["--no-sync"] if self.throw_away else []), run_as=self._run_as)
         finally:
-            password_file.unlink()
+            words.unlink()
         if result.returncode != 0:
-            shutil.rmtree(self.data, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
             raise RuntimeFault(f"The database folder could not be made: {_last_words(result.stdout)}")
+        draft.rename(self.data)
 
     def _check_version(self) -> None:
         theirs = int((self.data / "PG_VERSION").read_text())
@@ -268,21 +271,37 @@ class Cluster:
                 )
         lock.unlink(missing_ok=True)
 
-    def _wait_until_it_answers(self) -> None:
+    def _wait_until_it_answers(self, log_start: int) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
                 psycopg.connect(self.superuser_url, connect_timeout=5).close()
                 return
             except psycopg.OperationalError as error:
-                reason = str(error).strip()
+                reason = " ".join(str(error).split())
             if self.pid is None:
-                words = _last_words(self.log.read_text(errors="replace"))
+                with self.log.open(errors="replace") as log:
+                    log.seek(log_start)
+                    words = _last_words(log.read())
                 raise RuntimeFault(f"PostgreSQL did not start: {words} (whole log: {self.log})")
-            if time.monotonic() > deadline:
+            if "password authentication failed" in reason or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeFault(f"PostgreSQL does not answer after {START_SECONDS:.0f} s: {reason}")
+                raise RuntimeFault(f"PostgreSQL started but cannot be used: {reason}")
             time.sleep(0.02)
+
+
+def _hand_over(path: Path, run_as: RunAs) -> None:
+    """As root, make `path` and all below it belong to the account the server runs as, if it does not yet."""
+    if os.geteuid() != 0:
+        return
+    user, group = (run_as.user, run_as.group) if run_as.user is not None else (0, 0)
+    if path.stat().st_uid == user or group is None:
+        return
+    for folder, _, names in os.walk(path, topdown=False):
+        for name in names:
+            os.chown(Path(folder) / name, user, group, follow_symlinks=False)
+        os.chown(folder, user, group)
+    os.chown(path, user, group)
 
 
 def _last_words(output: str) -> str:

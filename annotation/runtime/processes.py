@@ -35,6 +35,12 @@ class RunAs:
 MYSELF = RunAs()
 
 
+def die_with_parent(death_signal: int) -> None:
+    """Have this process be sent `death_signal` when its parent ends (Linux; elsewhere nothing happens)."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+
+
 def _prepare(parent: int, death_signal: int, run_as: RunAs) -> Callable[[], None] | None:
     if _libc is None:  # macOS has neither call; children then end by the supervisor's own signals only
         return None
@@ -43,7 +49,7 @@ def _prepare(parent: int, death_signal: int, run_as: RunAs) -> Callable[[], None
         # The order matters: entering a user namespace clears the death signal.
         if run_as.new_user_namespace and _libc.unshare(CLONE_NEWUSER) != 0:
             os._exit(126)
-        _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        die_with_parent(death_signal)
         if os.getppid() != parent:  # the parent went away before the line above
             os._exit(125)
 

@@ -52,8 +52,9 @@ def background() -> list[Service]:
     celery = [sys.executable, "-m", "celery", "-A", "annotation.config.celery"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
-        # SIGQUIT is Celery's quick stop: what was under way is delivered again.
-        Service("worker", [*celery, "worker", "--concurrency", "2", *quiet], signal.SIGQUIT),
+        # Without its supervisor the worker would wait for a database that is gone; what was under way is
+        # delivered again. Its pool dies with it, see `annotation.config.celery`.
+        Service("worker", [*celery, "worker", "--concurrency", "2", *quiet], signal.SIGKILL),
         Service("beat", [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--pidfile="], grace=5.0),
     ]
 

@@ -101,6 +101,8 @@ def _system_refusal(error: OSError, var: Path) -> str:
     place = error.filename or var
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{place} cannot be written: choose another folder, as in `make run VAR=/some/folder`."
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{place} is no folder: choose another, as in `make run VAR=/some/folder`."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk that holds {place} is full: make room, or choose another folder with VAR=."
     return f"{place}: {error.strerror or error}."

@@ -92,7 +92,9 @@ def usual_seconds(annotator: Membership) -> float | None:
 def home(request: SignedInRequest) -> HttpResponseBase:
     """What there is to judge, and for other roles the way to their projects."""
     memberships = (
-        request.user.memberships.filter(is_active=True).select_related("project", "user").order_by("project__name")
+        request.user.memberships.filter(is_active=True)
+        .select_related("project", "user")
+        .order_by("project__name")
     )
     judging = [m for m in memberships if m.role == Membership.Role.ANNOTATOR]
     projects = {m.project.pk: m.project for m in memberships if m.role != Membership.Role.ANNOTATOR}

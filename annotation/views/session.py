@@ -103,9 +103,7 @@ def theme(request: HttpRequest) -> HttpResponseBase:
         return HttpResponse("The themes are auto, light and dark.", status=422, content_type="text/plain")
     response = answer_wish(request)
     if isinstance(request.user, User):
-        set_preferences(
-            user=request.user, theme=chosen, has_single_keys=request.user.has_single_keys
-        )
+        set_preferences(user=request.user, theme=chosen, has_single_keys=request.user.has_single_keys)
     else:
         response.set_cookie(
             "theme", chosen, max_age=THEME_SECONDS, secure=request.is_secure(), httponly=True, samesite="Lax"

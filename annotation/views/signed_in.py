@@ -29,7 +29,7 @@ def signed_in(view: Page[P]) -> View[P]:
     """Send strangers to the sign-in page. A request of htmx gets 401 instead, and the page stays as it is."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
         if request.headers.get("HX-Request"):

@@ -45,7 +45,7 @@ def judging(view: Callable[Concatenate[SignedInRequest, P], HttpResponseBase]) -
     guarded = never_cache(signed_in(view))
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         response = guarded(request, *args, **kwargs)
         patch_vary_headers(response, ["HX-Request"])
         return response
@@ -164,7 +164,9 @@ def take(
     form = SubmissionForm(request.POST, labels=page.screen.labels)
     answer = posted_answer(request, page.screen)
     if not form.is_valid():
-        errors = [FieldError(name, "invalid", str(text)) for name, texts in form.errors.items() for text in texts]
+        errors = [
+            FieldError(name, "invalid", str(text)) for name, texts in form.errors.items() for text in texts
+        ]
         return give_back(request, page, answer, errors)
     try:
         outcome = store(form.submission(answer))

@@ -1,5 +1,6 @@
 """Tables of what judgments mean. `answers` holds one typed table for each kind of answer."""
 
+from comparisons.models.agreement import AgreementReport
 from comparisons.models.answers import (
     PairwiseAnswer,
     RankingAnswer,
@@ -7,4 +8,4 @@ from comparisons.models.answers import (
     SpanMark,
 )
 
-__all__ = ["PairwiseAnswer", "RankingAnswer", "RatingAnswer", "SpanMark"]
+__all__ = ["AgreementReport", "PairwiseAnswer", "RankingAnswer", "RatingAnswer", "SpanMark"]

@@ -153,7 +153,8 @@ def receive(client: Client, address: str, file: RemoteFile, part: Path, start: i
                 broken = 0 if have > before else broken + 1
                 if broken >= TRIES:
                     raise CommandError(
-                        f"The connection broke while fetching {file.path}: {error}. Run the same command again to go on."
+                        f"The connection broke while fetching {file.path}: {error}. "
+                        "Run the same command again to go on."
                     ) from error
                 time.sleep(0.2 * 2**broken)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -32,13 +33,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Commands(TyperGroup):
-    def invoke(self, ctx: typer.Context) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         """Say what went wrong in one line, never with a traceback."""
         try:
-            return super().invoke(ctx)
+            return super().main(*args, **kwargs)
         except CommandError as error:
             show_error(error)
-            raise typer.Exit(1) from error
+            sys.exit(1)
 
 
 app = typer.Typer(

@@ -57,13 +57,21 @@ def world_of(protocol: dict[str, object], items: int = 2) -> World:
     completions = 2 if protocol["kind"] == "pairwise" else 4
     for number in range(1, items + 1):
         world.item(
-            batch, number, [f"{MARKDOWN}\n\n{position}" for position in range(completions)], prompt=ARABIC, language="ar"
+            batch,
+            number,
+            [f"{MARKDOWN}\n\n{position}" for position in range(completions)],
+            prompt=ARABIC,
+            language="ar",
         )
     return world
 
 
-@pytest.mark.parametrize("size,theme", LOOKS, ids=["wide light", "wide dark", "phone light", "phone dark", "narrow"])
-@pytest.mark.parametrize("protocol", KINDS, ids=lambda protocol: f"{protocol['kind']}{protocol.get('points', '')}")
+@pytest.mark.parametrize(
+    ("size", "theme"), LOOKS, ids=["wide light", "wide dark", "phone light", "phone dark", "narrow"]
+)
+@pytest.mark.parametrize(
+    "protocol", KINDS, ids=lambda protocol: f"{protocol['kind']}{protocol.get('points', '')}"
+)
 def test_judging_pages(
     protocol: dict[str, object], size: tuple[int, int], theme: str, open_page: OpenPage
 ) -> None:
@@ -113,7 +121,9 @@ def test_quiet_pages(size: tuple[int, int], theme: str, open_page: OpenPage, com
     page.wait_for_selector('[data-active="true"]', state="attached")
     check(page, "correction")
 
-    publish_consent_text(project=world.project, actor=world.lead, text="You will read **model** text.", now=world.now)
+    publish_consent_text(
+        project=world.project, actor=world.lead, text="You will read **model** text.", now=world.now
+    )
     page.goto("/")
     check(page, "home")
     page.get_by_role("link", name="Read first").click()

@@ -194,7 +194,9 @@ def test_open_questions_are_asked_for_in_place(world: World, open_page: OpenPage
     assert not Judgment.objects.exists()
 
 
-def test_without_script_what_was_typed_comes_back(world: World, open_page: OpenPage, complaints: list[str]) -> None:
+def test_without_script_what_was_typed_comes_back(
+    world: World, open_page: OpenPage, complaints: list[str]
+) -> None:
     page = open_page(world.member().user, scripted=False)
     start(page, is_scripted=False)
     page.check('input[name="q-overall"][value="-2"]')
@@ -292,7 +294,9 @@ def test_a_lost_session_loses_nothing(
     wait_until_read(page)
     page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME if lost == "session" else None)
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#problem")).to_contain_text("You are signed out. Your answers on this page are kept.")
+    expect(page.locator("#problem")).to_contain_text(
+        "You are signed out. Your answers on this page are kept."
+    )
     expect(page.locator("#save-state")).to_have_text("Not saved")
 
     with page.context.expect_page() as popup:

@@ -1,0 +1,73 @@
+"""Everybody's own settings: how pages look and react, and the tokens of the API."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.access import access_own_token, reachable_projects
+from annotation.errors import Refused
+from annotation.forms_console import TokenForm
+from annotation.models import Project, User
+from annotation.selectors_console import token_rows
+from annotation.services.people import create_token, revoke_token
+from annotation.views.signed_in import SignedInRequest, signed_in
+
+
+def own_projects(user: User) -> list[Project]:
+    return list(reachable_projects(user).order_by("name"))
+
+
+def settings_context(user: User, form: TokenForm) -> dict[str, Any]:
+    return {
+        "form": form,
+        "rows": token_rows(user),
+        "themes": User.Theme.choices,
+        "now": timezone.now(),
+        "here": "settings",
+    }
+
+
+@require_safe
+@never_cache
+@signed_in
+def settings(request: SignedInRequest) -> HttpResponseBase:
+    form = TokenForm(projects=own_projects(request.user))
+    return render(request, "annotation/settings_tokens.html", settings_context(request.user, form))
+
+
+@require_POST
+@never_cache
+@signed_in
+def token_create(request: SignedInRequest) -> HttpResponseBase:
+    """Make a token. It is on this answer and nowhere else: only its digest is kept."""
+    form, now, token = TokenForm(request.POST, projects=own_projects(request.user)), timezone.now(), None
+    if form.is_valid():
+        try:
+            token = create_token(
+                user=request.user,
+                now=now,
+                name=form.cleaned_data["name"],
+                scopes=form.cleaned_data["scopes"],
+                projects=form.limited_to(),
+                expires_at=form.expires_at(now),
+            )
+        except Refused as refusal:
+            form.refuse(refusal)
+    shown = form if token is None else TokenForm(projects=own_projects(request.user))
+    context = settings_context(request.user, shown) | {"token": token}
+    return render(request, "annotation/settings_tokens.html", context, status=200 if token else 422)
+
+
+@require_POST
+@signed_in
+def token_revoke(request: SignedInRequest, pk: int) -> HttpResponseBase:
+    """End a token at once. Doing it again changes nothing."""
+    token = access_own_token(request.user, pk)
+    revoke_token(token=token, actor=request.user, now=timezone.now())
+    messages.success(request, f"“{token.name}” is revoked: what uses it is refused from now on.")
+    return redirect("settings")

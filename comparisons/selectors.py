@@ -1,0 +1,148 @@
+"""Reads: judgments of every kind in one vocabulary, and the agreement computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, groupby
+from operator import itemgetter
+
+from django.db.models import QuerySet
+
+from annotation.models import Judgment, Project
+from comparisons.models import AgreementReport, PairwiseAnswer, RankingAnswer, RatingAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class PairwiseOutcome:
+    """What one judgment says of two completions of an item on one criterion, whatever its kind.
+
+    `first` and `second` are completion ids in the order of import. `preference` < 0: the first is better, > 0:
+    the second is, 0: about the same. Its size is in steps of the judgment's own scale: points of a pairwise
+    protocol, places of a ranking, points of a rating.
+    """
+
+    judgment: int
+    item: int
+    annotator: int
+    criterion: str
+    first: int
+    second: int
+    preference: int
+
+
+@dataclass(frozen=True)
+class CriterionRatings:
+    """All ratings on one criterion and one scale: parallel lists with one entry for each rating.
+
+    `kind` pairwise: the unit is the item, the value the signed preference. `ranking` and `rating`: the unit is
+    one completion, the value its rank or its points. `items` holds the item of each rating.
+    """
+
+    criterion: str
+    kind: str
+    low: int | None
+    high: int | None
+    units: list[int]
+    annotators: list[int]
+    items: list[int]
+    values: list[int]
+
+
+def work_judgments(project: Project) -> QuerySet[Judgment]:
+    """Judgments that say something about agreement and aggregation: current ones of work slots.
+
+    Gold and training measure the person, repeats their consistency; late, superseded and voided ones are out.
+    """
+    return Judgment.objects.current().filter(batch__project=project, assignment__purpose="work")
+
+
+def pairwise_outcomes(
+    judgments: QuerySet[Judgment], *, criterion: str | None = None
+) -> Iterator[PairwiseOutcome]:
+    """Every pair of completions that `judgments` compare, in order of judgment and criterion.
+
+    A ranking or rating of N completions gives N(N−1)/2 outcomes. One query for each kind of answer.
+    """
+    yield from _from_pairwise(judgments, criterion)
+    yield from _from_places(judgments, criterion, RankingAnswer.objects.all(), "rank", best_is_low=True)
+    yield from _from_places(judgments, criterion, RatingAnswer.objects.all(), "value", best_is_low=False)
+
+
+def _from_pairwise(judgments: QuerySet[Judgment], criterion: str | None) -> Iterator[PairwiseOutcome]:
+    # One row for each completion of the item: a pair comes as two rows, in order of position.
+    rows = PairwiseAnswer.objects.filter(judgment__in=judgments)
+    if criterion is not None:
+        rows = rows.filter(criterion__key=criterion)
+    found = rows.order_by("judgment_id", "criterion__position", "judgment__item__completions__position")
+    values = found.values_list(
+        "judgment_id",
+        "judgment__item_id",
+        "judgment__annotator_id",
+        "criterion__key",
+        "preference",
+        "judgment__item__completions",
+    )
+    for key, pair in groupby(values.iterator(chunk_size=10_000), key=itemgetter(0, 1, 2, 3, 4)):
+        judgment, item, annotator, name, preference = key
+        first, second = (row[5] for row in pair)
+        yield PairwiseOutcome(judgment, item, annotator, name, first, second, preference)
+
+
+def _from_places(
+    judgments: QuerySet[Judgment],
+    criterion: str | None,
+    answers: QuerySet[RankingAnswer] | QuerySet[RatingAnswer],
+    column: str,
+    *,
+    best_is_low: bool,
+) -> Iterator[PairwiseOutcome]:
+    rows = answers.filter(judgment__in=judgments)
+    if criterion is not None:
+        rows = rows.filter(criterion__key=criterion)
+    found = rows.order_by("judgment_id", "criterion__position", "completion__position")
+    values = found.values_list(
+        "judgment_id",
+        "judgment__item_id",
+        "judgment__annotator_id",
+        "criterion__key",
+        "completion_id",
+        column,
+    )
+    sign = 1 if best_is_low else -1
+    for key, placed in groupby(values.iterator(chunk_size=10_000), key=itemgetter(0, 1, 2, 3)):
+        judgment, item, annotator, name = key
+        for (*_, first, a), (*_, second, b) in combinations(placed, 2):
+            yield PairwiseOutcome(judgment, item, annotator, name, first, second, sign * (a - b))
+
+
+def criterion_ratings(judgments: QuerySet[Judgment]) -> list[CriterionRatings]:
+    """The ratings of `judgments`, apart for each criterion and scale, in order of the criteria."""
+    sources = (
+        (PairwiseAnswer.objects.all(), "judgment__item_id", "preference"),
+        (RankingAnswer.objects.all(), "completion_id", "rank"),
+        (RatingAnswer.objects.all(), "completion_id", "value"),
+    )
+    found: dict[tuple[str, str, int | None, int | None], CriterionRatings] = {}
+    for answers, unit, value in sources:
+        rows = answers.filter(judgment__in=judgments).order_by("criterion__position", "judgment_id", "id")
+        columns = ("criterion__key", "criterion__protocol__kind", "criterion__low", "criterion__high")
+        ratings = rows.values_list(*columns, unit, "judgment__annotator_id", "judgment__item_id", value)
+        for *scale, unit_id, annotator, item, rated in ratings.iterator(chunk_size=10_000):
+            key = (scale[0], scale[1], scale[2], scale[3])
+            if key not in found:
+                found[key] = CriterionRatings(*key, [], [], [], [])
+            entry = found[key]
+            entry.units.append(unit_id)
+            entry.annotators.append(annotator)
+            entry.items.append(item)
+            entry.values.append(rated)
+    return list(found.values())
+
+
+def latest_agreement(project: Project) -> list[AgreementReport]:
+    """The reports of the project's newest computation, in order of the criteria; empty before the first."""
+    newest = project.agreement_reports.order_by("-computed_at", "-id").first()
+    if newest is None:
+        return []
+    return list(project.agreement_reports.filter(job_id=newest.job_id).order_by("id"))

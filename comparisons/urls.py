@@ -1,0 +1,9 @@
+"""Addresses of pages about what judgments mean."""
+
+from django.urls import path
+
+from comparisons import views
+
+urlpatterns = [
+    path("projects/<slug:slug>/agreement", views.recompute_agreement, name="recompute_agreement"),
+]

@@ -1,0 +1,62 @@
+"""The judgment stream: GET …/judgments?after=."""
+
+from django.core.exceptions import PermissionDenied
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.access import Role, access_project
+from annotation.api_base import ApiError, ProjectAPIView
+from exporters.stream import Cursor, has_work_left, judgments_after, judgments_json
+
+LIMIT = 500
+LIMIT_MAX = 2000
+
+
+class JudgmentStreamView(ProjectAPIView):
+    @extend_schema(
+        responses={200: dict},
+        parameters=[
+            OpenApiParameter("after", str, description="`after` of an earlier answer; leave out to start."),
+            OpenApiParameter("limit", int, description=f"At most {LIMIT_MAX}; {LIMIT} by default."),
+        ],
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Judgments in the order in which they became final, pseudonymous.
+
+        Keep `after` and send it with the next visit: nothing is missed and nothing comes twice. `next` is null
+        when there is nothing more for now.
+        """
+        project = access_project(self.user, slug, Role.REVIEWER, Role.ENGINEER, token=self.token)
+        if has_work_left(self.user, project):
+            raise PermissionDenied("You judge in this project yourself; judge what is left for you first.")
+        cursor = cursor_of(request)
+        limit = limit_of(request)
+        found = judgments_after(project, cursor, limit)
+        if found:
+            cursor = Cursor(found[-1].transaction_id, found[-1].pk)
+        address = request.build_absolute_uri(reverse("api-judgment-stream", args=[slug]))
+        is_more = len(found) == limit
+        return Response(
+            {
+                "results": judgments_json(found),
+                "after": str(cursor),
+                "next": f"{address}?after={cursor}&limit={limit}" if is_more else None,
+            }
+        )
+
+
+def cursor_of(request: Request) -> Cursor:
+    text = request.query_params.get("after", "")
+    try:
+        return Cursor.parse(text) if text else Cursor()
+    except ValueError:
+        raise ApiError("Send `after` as an earlier answer gave it, or leave it out.", field="after") from None
+
+
+def limit_of(request: Request) -> int:
+    text = request.query_params.get("limit", str(LIMIT))
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= LIMIT_MAX):
+        raise ApiError(f"Use a whole number between 1 and {LIMIT_MAX}.", field="limit")
+    return int(text)

@@ -1,0 +1,79 @@
+"""The form for a new release; what the settings mean is decided in `exporters.settings`."""
+
+from typing import Any
+
+from django import forms
+
+from annotation.errors import Refused
+from annotation.models import Batch, Project
+from exporters.formats import export_formats
+from exporters.settings import JUDGMENTS_MAX, SPLITS, ReleaseSettings, release_settings
+
+LABEL_CHOICES = [
+    ("majority", "Majority of the judgments"),
+    ("mean_strength", "Mean of the signed strengths"),
+    ("every", "Every judgment, a row each"),
+    ("reference", "The label that came with the data"),
+]
+TIE_CHOICES = [("drop", "Leave them out"), ("both", "Keep them in both orders")]
+
+
+class ReleaseForm(forms.Form):
+    """Shares are asked in whole percent. `settings()` reads a valid form; `refuse()` puts a refusal in place."""
+
+    version = forms.CharField(required=False, max_length=32)
+    batches = forms.MultipleChoiceField(required=False)
+    min_judgments = forms.IntegerField(required=False, min_value=1, max_value=JUDGMENTS_MAX)
+    labels = forms.ChoiceField(choices=LABEL_CHOICES)
+    ties = forms.ChoiceField(choices=TIE_CHOICES)
+    train = forms.IntegerField(min_value=0, max_value=100)
+    validation = forms.IntegerField(min_value=0, max_value=100)
+    test = forms.IntegerField(min_value=0, max_value=100)
+    seed = forms.IntegerField(min_value=0)
+    formats = forms.MultipleChoiceField()
+
+    START: dict[str, Any] = {
+        "min_judgments": 1,
+        "labels": "majority",
+        "ties": "drop",
+        "train": 80,
+        "validation": 0,
+        "test": 20,
+        "seed": 0,
+        "formats": ["preference"],
+    }
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **{"initial": self.START} | kwargs)
+        batches = project.batches.filter(state__in=[Batch.State.OPEN, Batch.State.CLOSED]).order_by("number")
+        self.fields["batches"] = forms.MultipleChoiceField(
+            required=False,
+            choices=[(str(batch.number), f"{batch.number} · {batch.name}") for batch in batches],
+        )
+        self.fields["formats"] = forms.MultipleChoiceField(
+            choices=[(key, export_format.title) for key, export_format in export_formats]
+        )
+
+    def settings(self) -> ReleaseSettings:
+        """Raises Refused as `release_settings` does."""
+        data = self.cleaned_data
+        filters: dict[str, Any] = {"batches": [int(number) for number in data["batches"]]}
+        if data["labels"] != "reference" and data["min_judgments"] is not None:
+            filters["min_judgments"] = data["min_judgments"]
+        return release_settings(
+            {
+                "filters": filters,
+                "labels": data["labels"],
+                "ties": data["ties"],
+                "split": {side: data[side] / 100 for side in SPLITS} | {"seed": data["seed"]},
+                "formats": data["formats"],
+            }
+        )
+
+    def refuse(self, refusal: Refused) -> None:
+        """Show each error at its field, or above the form where there is no such field."""
+        for error in refusal.errors:
+            name = error.field.rsplit(".", 1)[-1]
+            self.add_error(name if name in self.fields else None, error.detail)
+        if not refusal.errors:
+            self.add_error(None, refusal.detail)

@@ -1,0 +1,62 @@
+"""`manage.py cut_release PROJECT`: cut a release now, without a worker."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from annotation.errors import Refused
+from annotation.jobs import run_claimed
+from annotation.models import Job, Project, User
+from exporters.services import start_release
+from exporters.settings import release_settings
+
+
+class Command(BaseCommand):
+    help = "Cut a release of a project and wait for it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("project", help="short name of the project")
+        parser.add_argument("--version-name", help="name of the release; the next number by default")
+        parser.add_argument(
+            "--labels", default="majority", help="majority, every, mean_strength or reference"
+        )
+        parser.add_argument("--ties", default="drop", help="drop or both")
+        parser.add_argument("--format", action="append", dest="formats", help="once for each format")
+        parser.add_argument(
+            "--as", dest="email", help="whose release it is; the project's creator by default"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).select_related("created_by").first()
+        if project is None:
+            raise CommandError(f"There is no project {options['project']}.")
+        actor = project.created_by
+        if options["email"]:
+            found = User.objects.filter(email=User.objects.normalise(options["email"])).first()
+            if found is None:
+                raise CommandError(f"There is no account {options['email']}.")
+            actor = found
+        body = {"labels": options["labels"], "ties": options["ties"]}
+        try:
+            release, job = start_release(
+                project=project,
+                actor=actor,
+                settings=release_settings(
+                    body | ({"formats": options["formats"]} if options["formats"] else {})
+                ),
+                version=options["version_name"],
+                now=timezone.now(),
+            )
+        except Refused as refusal:
+            raise CommandError(refusal.detail) from refusal
+        # A worker may be faster; then this finds the job taken and the worker's end of it is read below.
+        run_claimed(str(job.pk), timezone.now())
+        job = Job.objects.get(pk=job.pk)
+        if job.state == Job.State.FAILED:
+            raise CommandError((job.error or {}).get("detail", "The cut failed."))
+        release.refresh_from_db()
+        if job.state != Job.State.SUCCEEDED:
+            self.stdout.write(f"{project.slug} {release.version} is being cut by a worker (job {job.pk}).")
+            return
+        self.stdout.write(f"{project.slug} {release.version}: {release.manifest['rows']} rows, frozen.")

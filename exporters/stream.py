@@ -1,0 +1,132 @@
+"""Judgments one after another, for scripts that fetch what is new since their last visit."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.db.models import Exists, F, Func, OuterRef
+from django.db.models.functions import Cast
+
+from annotation.models import Assignment, Exclusion, Judgment, Membership, Project, User
+from comparisons.models import PairwiseAnswer, RankingAnswer, RatingAnswer, SpanMark
+
+OLDEST_RUNNING = Cast(
+    Cast(
+        Func(Func(function="pg_current_snapshot"), function="pg_snapshot_xmin"),
+        models.TextField(),
+    ),
+    models.BigIntegerField(),
+)
+"""The oldest transaction that is still running: every row of an earlier one is visible by now, or never."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in the stream: behind the judgment `judgment` of the transaction `transaction`."""
+
+    transaction: int = 0
+    judgment: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Read `str(cursor)`. Raises ValueError for anything else."""
+        transaction, _, judgment = text.partition("-")
+        if not (
+            transaction.isascii() and transaction.isdigit() and judgment.isascii() and judgment.isdigit()
+        ):
+            raise ValueError("not a cursor")
+        if max(int(transaction), int(judgment)) >= 2**63:
+            raise ValueError("not a cursor")
+        return cls(int(transaction), int(judgment))
+
+    def __str__(self) -> str:
+        return f"{self.transaction}-{self.judgment}"
+
+
+def judgments_after(project: Project, cursor: Cursor, limit: int) -> list[Judgment]:
+    """At most `limit` judgments behind `cursor`, ordered by (transaction, id).
+
+    A judgment whose transaction is still running could yet appear before a later one that is there already.
+    So the stream ends below the oldest running transaction, and nothing is ever skipped.
+    """
+    return list(
+        Judgment.objects.filter(batch__project=project, transaction_id__gte=cursor.transaction)
+        .exclude(transaction_id=cursor.transaction, pk__lte=cursor.judgment)
+        .annotate(oldest_running=OLDEST_RUNNING)
+        .filter(transaction_id__lt=F("oldest_running"))
+        .select_related("annotator", "item", "batch", "guideline", "protocol", "assignment")
+        .defer("item__prompt", "item__metadata", "guideline__text")
+        .order_by("transaction_id", "pk")[:limit]
+    )
+
+
+def has_work_left(user: User, project: Project) -> bool:
+    """Whether `user` also judges here and may yet be offered an item that they have not judged (I13)."""
+    annotator = Membership.objects.filter(
+        project=project, user=user, role=Membership.Role.ANNOTATOR, is_active=True
+    ).first()
+    if annotator is None:
+        return False
+    judged = Judgment.objects.filter(item=OuterRef("item"), annotator=annotator)
+    excluded = Exclusion.objects.filter(item=OuterRef("item"), annotator=annotator)
+    free = Assignment.objects.filter(
+        batch__project=project,
+        batch__state="open",
+        state__in=[Assignment.State.OPEN, Assignment.State.LEASED],
+    )
+    return free.filter(~Exists(judged), ~Exists(excluded)).exists()
+
+
+def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
+    """The judgments with their answers, pseudonymous; in the order and the signs of the stored completions."""
+    answers = answers_of(judgments)
+    return [
+        {
+            "id": judgment.pk,
+            "batch": judgment.batch.number,
+            "item": judgment.item.external_id,
+            "annotator": judgment.annotator.pseudonym,
+            "is_simulated": judgment.annotator.is_simulated,
+            "purpose": judgment.assignment.purpose,
+            "state": judgment.state,
+            "supersedes": judgment.supersedes_id,
+            "kind": judgment.protocol.kind,
+            "protocol_version": judgment.protocol.number,
+            "guideline_version": judgment.guideline.number,
+            "answers": answers[judgment.pk],
+            "display_order": judgment.display_order,
+            "active_seconds": judgment.active_seconds,
+            "confidence": judgment.confidence,
+            "note": judgment.note,
+            "read_to_end": judgment.read_to_end,
+            "created_at": judgment.created_at,
+        }
+        for judgment in judgments
+    ]
+
+
+def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
+    """By judgment id, what was answered for each criterion.
+
+    Pairwise: {"preference", "tie_reason"?}; ranking and rating: one number for each completion, by position.
+    Marks in the text stand under "spans".
+    """
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    pairwise = PairwiseAnswer.objects.filter(judgment__in=judgments)
+    for pk, key, preference, reason in pairwise.values_list(
+        "judgment_id", "criterion__key", "preference", "tie_reason"
+    ):
+        found[pk][key] = {"preference": preference} | ({"tie_reason": reason} if reason else {})
+    for model, value in ((RankingAnswer, "rank"), (RatingAnswer, "value")):
+        rows = model._default_manager.filter(judgment__in=judgments).order_by("completion__position")
+        for pk, key, number in rows.values_list("judgment_id", "criterion__key", value):
+            found[pk].setdefault(key, []).append(number)
+    spans = SpanMark.objects.filter(judgment__in=judgments).order_by("completion__position", "start", "end")
+    for pk, position, start, end, kind in spans.values_list(
+        "judgment_id", "completion__position", "start", "end", "type"
+    ):
+        mark = {"completion": position, "start": start, "end": end, "type": kind}
+        found[pk].setdefault("spans", []).append(mark)
+    return found

@@ -1,0 +1,136 @@
+"""Loads a pulled folder as an engineer would and trains two steps with TRL. Runs in the TRL environment.
+
+    .venv-trl/bin/python tests/trl/train_two_steps.py FOLDER [reward] [dpo]
+
+Needs no network: tokenizer and model are made here. Prints one line of JSON for each trainer.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import torch
+from datasets import Dataset, DatasetDict, load_dataset
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2ForSequenceClassification,
+)
+from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
+
+STEPS = 2
+COLUMNS = ("prompt", "chosen", "rejected")
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def texts(rows: Dataset) -> Iterator[str]:
+    for row in rows:
+        for column in COLUMNS:
+            yield from (message["content"] for message in row[column])
+
+
+def tokenizer_of(rows: Dataset) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of 400 tokens with a ChatML template."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(texts(rows), trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    fast.chat_template = CHATML
+    return fast
+
+
+def config_of(tokenizer: PreTrainedTokenizerFast) -> Qwen2Config:
+    return Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=2048,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        num_labels=1,
+    )
+
+
+def options(folder: str) -> dict[str, Any]:
+    return {
+        "output_dir": folder,
+        "max_steps": STEPS,
+        "per_device_train_batch_size": 2,
+        "max_length": 512,
+        "report_to": "none",
+        "use_cpu": True,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "seed": 0,
+    }
+
+
+def train_reward(rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str) -> list[float]:
+    model = Qwen2ForSequenceClassification(config_of(tokenizer))
+    trainer = RewardTrainer(
+        model=model, args=RewardConfig(**options(folder)), train_dataset=rows, processing_class=tokenizer
+    )
+    trainer.train()
+    return losses(trainer)
+
+
+def train_dpo(rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str) -> list[float]:
+    # The reference model is read again by name, so the model has to lie in a folder.
+    Qwen2ForCausalLM(config_of(tokenizer)).save_pretrained(f"{folder}/model")
+    tokenizer.save_pretrained(f"{folder}/model")
+    trainer = DPOTrainer(
+        model=f"{folder}/model",
+        args=DPOConfig(**options(folder)),
+        train_dataset=rows,
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    return losses(trainer)
+
+
+def losses(trainer: Any) -> list[float]:
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def main(folder: Path, wanted: list[str]) -> None:
+    torch.manual_seed(0)
+    data = load_dataset(str(folder))
+    if not isinstance(data, DatasetDict):
+        raise SystemExit(f"{folder} did not load as splits")
+    rows = data["train"]
+    tokenizer = tokenizer_of(rows)
+    for name, train in (("reward", train_reward), ("dpo", train_dpo)):
+        if name in wanted:
+            with tempfile.TemporaryDirectory() as work:
+                report = {
+                    "trainer": name,
+                    "splits": {split: len(part) for split, part in data.items()},
+                    "columns": rows.column_names,
+                    "losses": train(rows, tokenizer, work),
+                }
+            print(json.dumps(report), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:] or ["reward", "dpo"])
