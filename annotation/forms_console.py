@@ -60,14 +60,15 @@ class ImportForm(ConsoleForm):
     )
 
     def __init__(self, *args: Any, protocol: ProtocolVersion, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"format": "jsonl", "overlap": protocol.overlap}, **kwargs)
+        super().__init__(*args, **kwargs)
+        self.fields["overlap"].initial = protocol.overlap
         choices = [(key, FORMAT_NAMES.get(key, key)) for key, _ in importers]
         self.fields["format"] = forms.ChoiceField(
             label="Format", choices=choices, initial="jsonl", widget=forms.RadioSelect
         )
 
-    def upload(self) -> UploadedFile:
-        upload: UploadedFile = self.cleaned_data["file"]
+    def upload(self) -> "UploadedFile[bytes]":
+        upload: UploadedFile[bytes] = self.cleaned_data["file"]
         return upload
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
@@ -11,6 +12,7 @@ from annotation.models import (
     Assignment,
     Batch,
     Completion,
+    Criterion,
     GuidelineVersion,
     Judgment,
     Membership,
@@ -24,9 +26,15 @@ def screen_of(assignment: Assignment, display_order: Sequence[int]) -> Screen:
     protocol = assignment.batch.protocol
     return Screen(
         protocol=protocol,
-        criteria=list(protocol.criteria.order_by("position")),
+        criteria=criteria_of(protocol.pk),
         completions=[completions[position] for position in display_order],
     )
+
+
+@lru_cache(maxsize=1000)
+def criteria_of(protocol_id: int) -> tuple[Criterion, ...]:
+    """Criteria in order, `overall` last. A protocol version never changes, so a process asks once."""
+    return tuple(Criterion.objects.filter(protocol=protocol_id).order_by("position"))
 
 
 def current_guideline(project_id: int) -> GuidelineVersion:

@@ -207,7 +207,7 @@ def import_job_of(batch: Batch) -> Job | None:
 
 def batch_of_job(job: Job) -> Batch | None:
     """The batch that an import job fills; None for a dry run and for other kinds of jobs."""
-    return Batch.objects.filter(project_id=job.project_id, pk=job.arguments.get("batch")).first()
+    return Batch.objects.filter(project=job.project, pk=job.arguments.get("batch")).first()
 
 
 def batch_items(batch: Batch) -> QuerySet[Item]:

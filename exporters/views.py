@@ -1,7 +1,6 @@
 """Pages of the releases: list and form, one release with its card, and its files."""
 
 import json
-from typing import Any
 
 import structlog
 from django.http import HttpResponse
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from annotation.access import Role, access_project
 from annotation.errors import Refused
 from annotation.models import Project
+from annotation.views.console import console_context
 from annotation.views.signed_in import SignedInRequest, signed_in
 from exporters.access import access_release, access_release_file
 from exporters.card import settings_words
@@ -55,8 +55,7 @@ def list_page(
     request: SignedInRequest, project: Project, form: ReleaseForm, status: int = 200
 ) -> HttpResponse:
     found = list(releases_of(project)[:RELEASES_SHOWN])
-    context = {
-        "project": project,
+    context = console_context(request, project, "releases") | {
         "releases": [(release, settings_words(release.settings)) for release in found],
         "form": form,
     }
@@ -70,8 +69,7 @@ def release(request: SignedInRequest, slug: str, version: str) -> HttpResponseBa
     """One release: how far its cut is, why it failed, or its card and files."""
     found = access_release(request.user, slug, version)
     job = release_job(found)
-    context: dict[str, Any] = {
-        "project": found.project,
+    context = console_context(request, found.project, "releases") | {
         "release": found,
         "job": job,
         "percent": round(100 * job.progress) if job else 0,

@@ -12,8 +12,10 @@ from annotation.rendering.marks import visible
 
 HIGHLIGHT_LIMIT: Final = 8_000
 """Characters of one block that are coloured; longer blocks are shown in full, without colour."""
-_MONOTONE: Final = re.compile(r"[\w\s*&:]{400}|.{600}")
-"""Where the expressions of some lexers go quadratic: long runs without punctuation, very long lines."""
+HIGHLIGHT_TOTAL: Final = 12_000
+"""Characters of all blocks of one text that are coloured."""
+_MONOTONE: Final = re.compile(r"[\w\s*&:$@]{400}|[^\n]{600}|([\s\S]{1,4}?)\1{150}")
+"""Where the expressions of some lexers go quadratic: runs without punctuation, long lines, one thing repeated."""
 
 _CHECKED: Final = (
     "bash c clojure cmake console cpp csharp css dart diff docker elixir erlang fortran go groovy haskell html"

@@ -17,7 +17,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from annotation.rendering.code import code_block
+from annotation.rendering.code import HIGHLIGHT_TOTAL, code_block
 from annotation.rendering.marks import visible, visible_attribute
 from annotation.rendering.maths import maths_plugin
 
@@ -89,7 +89,7 @@ class _Renderer(RendererHTML):
         code = tokens[idx].content
         # One allowance for all blocks of a text, so that many small ones cost no more than a big one.
         env["code_characters"] = env.get("code_characters", 0) + len(code)
-        language = words[0].lower() if words and env["code_characters"] <= SIZE_LIMIT // 2 else ""
+        language = words[0].lower() if words and env["code_characters"] <= HIGHLIGHT_TOTAL else ""
         return code_block(code, language)
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:

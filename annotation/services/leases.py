@@ -16,8 +16,16 @@ from django.db.models.functions import Coalesce
 
 from annotation.audit import record_audit
 from annotation.errors import Refused
-from annotation.models import Assignment, Batch, Completion, Consent, Exclusion, Lease, Membership
-from annotation.services.people import current_consent_text
+from annotation.models import (
+    Assignment,
+    Batch,
+    Completion,
+    Consent,
+    ConsentText,
+    Exclusion,
+    Lease,
+    Membership,
+)
 
 LEASES_MAX = 2
 """The current item and a spare (reliability.md, Prefetch)."""
@@ -59,8 +67,10 @@ def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch 
 
 def needs_consent(annotator: Membership) -> bool:
     """Whether the project has a consent text whose current version this person has not agreed to."""
-    text = current_consent_text(annotator.project)
-    return text is not None and not Consent.objects.filter(consent_text=text, annotator=annotator).exists()
+    given = Consent.objects.filter(consent_text=OuterRef("pk"), annotator=annotator)
+    texts = ConsentText.objects.filter(project=annotator.project_id).annotate(is_given=Exists(given))
+    current = texts.order_by("-number").values_list("is_given", flat=True).first()
+    return current is False
 
 
 def held_leases(annotator: Membership, now: datetime, batch: Batch | None = None) -> list[Lease]:
@@ -118,7 +128,8 @@ def pick_slot(annotator: Membership, batches: Sequence[Batch]) -> Assignment | N
     others; PostgreSQL checks `state = 'open'` again on the locked row, so no slot is handed out twice.
     """
     for batch in batches:
-        slot = fitting_slots(annotator, batch).select_for_update(skip_locked=True, of=("self",)).first()
+        slots = fitting_slots(annotator, batch).select_related("item")
+        slot = slots.select_for_update(skip_locked=True, of=("self",)).first()
         if slot is not None:
             slot.batch = batch
             return slot

@@ -18,7 +18,7 @@ from annotation.models import Assignment, Batch, Judgment, Membership
 from annotation.selectors import annotator_progress, current_guideline, own_judgments
 from annotation.views.signed_in import SignedInRequest
 
-READING_ORDER = {"system": "System", "user": "User", "assistant": "Assistant"}
+ROLE_WORDS = {"system": "System", "user": "User", "assistant": "Assistant"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TaskPage:
 
 
 def turns(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{"role": READING_ORDER[m["role"]], "content": m["content"]} for m in messages]
+    return [{"role": ROLE_WORDS[m["role"]], "content": m["content"]} for m in messages]
 
 
 def task_context(page: TaskPage) -> dict[str, Any]:
@@ -54,10 +54,11 @@ def task_context(page: TaskPage) -> dict[str, Any]:
     assignment, screen = page.assignment, page.screen
     item = assignment.item
     if page.correction_of is None:
+        page_url = reverse("assignment", args=[assignment.pk])
         post_url = reverse("submit", args=[assignment.pk])
         release_url = reverse("release", args=[assignment.pk])
     else:
-        post_url = release_url = reverse("corrections", args=[page.correction_of.pk])
+        page_url = post_url = release_url = reverse("corrections", args=[page.correction_of.pk])
     prompt = turns(item.prompt)
     progress = annotator_progress(page.annotator, assignment.batch)
     return {
@@ -67,6 +68,7 @@ def task_context(page: TaskPage) -> dict[str, Any]:
         "progress": {"done": progress.done, "total": progress.total, "current": progress.done + 1},
         "last_judgment": last_correctable(page.annotator),
         "correction": page.correction_of is not None,
+        "page_url": page_url,
         "post_url": post_url,
         "release_url": release_url,
         "submission_id": page.submission_id,

@@ -118,6 +118,8 @@ def push(
             result = client.wait_for(str(started["job"]), progress)
     items = result.get("items")
     found = f"{items:,} items" if isinstance(items, int) else "The file"
+    if dry_run and result.get("errors"):
+        raise CommandError(f"{file.name} cannot be imported as it is; nothing was stored.", result["errors"])
     if dry_run:
         say(f"{found} in {file.name} can be imported; nothing was stored.")
     else:

@@ -45,16 +45,22 @@ def show_error(error: CommandError) -> None:
 
 
 def error_table(errors: Sequence[dict[str, Any]]) -> Table:
-    """Line, field and what to do, as far as the errors have them."""
-    has_lines = any("line" in error for error in errors)
+    """Line, field, value and what to do, as far as the errors have them."""
+    has_lines = any(error.get("line") for error in errors)
+    has_values = any(error.get("value") for error in errors)
     table = Table(box=None, pad_edge=False, header_style="bold")
     if has_lines:
         table.add_column("Line", justify="right")
-    table.add_column("Field", no_wrap=True)
+    table.add_column("Field", overflow="fold")
+    if has_values:
+        table.add_column("Value", overflow="fold", max_width=40)
     table.add_column("What is wrong", overflow="fold")
     for error in errors[:ERRORS_SHOWN]:
-        cells = [plain(error.get("field") or "–"), plain(error.get("detail", ""))]
-        table.add_row(*([plain(error.get("line", ""))] if has_lines else []), *cells)
+        cells = [plain(error.get("line") or "")] if has_lines else []
+        cells.append(plain(error.get("field") or "–"))
+        cells += [plain(error.get("value") or "")] if has_values else []
+        cells.append(plain(" ".join(filter(None, [error.get("detail"), error.get("fix")]))))
+        table.add_row(*cells)
     return table
 
 
@@ -114,14 +120,14 @@ def show_status(facts: dict[str, Any], releases: Sequence[dict[str, Any]]) -> No
 
 def show_reward_run(run: dict[str, Any]) -> None:
     """The accuracy with its interval, and below it what it has to beat."""
-    accuracy = run["accuracy"]
+    accuracy, intervals = run["accuracy"], run.get("baseline_intervals") or {}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("Accuracy on the test prompts", "%", "95 % interval"):
         table.add_column(name, justify="left" if name.startswith("Acc") else "right")
-    table.add_row(plain(run.get("model", "model")), percent(accuracy), interval(accuracy), style="bold")
+    ends = (accuracy["low"], accuracy["high"])
+    table.add_row(plain(run["model"]), percent(accuracy["value"]), interval(ends), style="bold")
     for name, value in run["baselines"].items():
-        if value is not None:
-            table.add_row(plain(name.replace("_", " ")), percent(value), interval(value))
+        table.add_row(plain(name.replace("_", " ")), percent(value), interval(intervals.get(name)))
     out.print(table)
     say(
         f"{accuracy['n_pairs']:,} pairs of {accuracy['n_prompts']:,} prompts, "
@@ -129,12 +135,11 @@ def show_reward_run(run: dict[str, Any]) -> None:
     )
 
 
-def percent(figure: Any) -> str:
-    value = figure.get("value") if isinstance(figure, dict) else figure
-    return "–" if value is None else f"{value * 100:.1f}"
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{share * 100:.1f}"
 
 
-def interval(figure: Any) -> str:
-    if not isinstance(figure, dict) or figure.get("low") is None:
+def interval(ends: Sequence[float | None] | None) -> str:
+    if not ends or None in ends:
         return ""
-    return f"[{figure['low'] * 100:.1f}, {figure['high'] * 100:.1f}]"
+    return f"[{percent(ends[0])}, {percent(ends[1])}]"

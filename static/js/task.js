@@ -309,8 +309,6 @@ function start() {
   const open = questions.findIndex((question) => !isOptional(question) && !isAnswered(question));
   const last = questions.findLastIndex((question) => !isOptional(question));
   activate(open >= 0 ? open : last);
-  hasAskedUnread = false;
-  activeSeconds = 0;
   for (const end of $$("[data-end]")) reader.observe(end);
   fitter.disconnect();
   fitter.observe($("#stage"));
@@ -322,8 +320,12 @@ function start() {
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target.id !== "task") return;
   shownAt = performance.now();
-  start();
   const errors = $("#errors");
+  if (!errors) {
+    hasAskedUnread = false;
+    activeSeconds = 0;
+  }
+  start();
   (errors ?? $("#item-h")).focus();
   if (!errors) say($("#item-h").textContent);
 });
