@@ -116,6 +116,11 @@ class Attention:
     def url(self) -> str:
         return reverse(self.url_name, args=self.arguments)
 
+    @property
+    def is_for_leads(self) -> bool:
+        """Whether only a lead may open that page."""
+        return self.url_name in ("members", "job")
+
 
 def attention(project: Project, rows: Sequence[BatchRow], people: "Staff") -> list[Attention]:
     """What a lead should look at now. Empty when nothing does."""

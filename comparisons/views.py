@@ -1,6 +1,6 @@
 """Pages about what judgments mean."""
 
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -12,7 +12,7 @@ from comparisons.services import start_agreement
 
 @require_POST
 @signed_in
-def recompute_agreement(request: SignedInRequest, slug: str) -> HttpResponse:
+def recompute_agreement(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """Queue a computation now and go back to the project page, which shows it when it is done."""
     project = access_project(request.user, slug, Role.LEAD, Role.REVIEWER)
     start_agreement(project=project, actor=request.user, now=timezone.now())

@@ -9,10 +9,21 @@ from comparisons.charts import Axis, Interval, ceil_to, floor_to, interval_on
 from rewards.evaluation import CHANCE
 from rewards.models import RewardRun
 
-LABEL_WIDTH = 132.0
-PLOT_WIDTH = 420.0
 ROW_HEIGHT = 28
 TOP = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How wide the names and the plot are, in units of the view box, and how far apart the ticks may be."""
+
+    names: float
+    plot: float
+    ticks_max: int
+
+
+WIDE = Shape(names=132.0, plot=420.0, ticks_max=11)
+NARROW = Shape(names=98.0, plot=228.0, ticks_max=6)
 
 
 @dataclass(frozen=True)
@@ -51,45 +62,47 @@ class Forest:
     sentence: str
 
 
-def forest_of(run: RewardRun) -> Forest | None:
+def forest_of(run: RewardRun, shape: Shape = WIDE) -> Forest | None:
     """The plot of a finished run; None before."""
     figures = _figures(run)
     if not figures:
         return None
     bounds = [bound for *_, low, high, _ in figures for bound in (low, high)]
     low, high = floor_to(min(bounds), 0.1), ceil_to(max(bounds), 0.1)
-    axis = Axis(low, high, PLOT_WIDTH)
+    axis = Axis(low, high, shape.plot)
     rows = [
         ForestRow(
-            name,
-            note,
-            value,
-            lower,
-            upper,
-            _shifted(interval_on(axis, value, lower, upper)),
-            TOP + ROW_HEIGHT * (index + 0.5),
-            is_model,
+            name=name,
+            note=note,
+            value=value,
+            low=lower,
+            high=upper,
+            interval=_shifted(interval_on(axis, value, lower, upper), shape.names),
+            y=TOP + ROW_HEIGHT * (index + 0.5),
+            is_model=is_model,
         )
         for index, (name, note, value, lower, upper, is_model) in enumerate(figures)
     ]
     bottom = TOP + ROW_HEIGHT * len(rows)
-    steps = round((high - low) / 0.1)
-    ticks = [
-        Tick(LABEL_WIDTH + axis.x(low + 0.1 * step), f"{100 * (low + 0.1 * step):.0f}")
-        for step in range(steps + 1)
-    ]
     return Forest(
         rows=rows,
-        ticks=ticks,
-        chance=LABEL_WIDTH + axis.x(CHANCE),
-        left=LABEL_WIDTH,
-        right=LABEL_WIDTH + PLOT_WIDTH,
+        ticks=_ticks(axis, shape),
+        chance=shape.names + axis.x(CHANCE),
+        left=shape.names,
+        right=shape.names + shape.plot,
         bottom=bottom,
         labels=bottom + 16,
-        width=LABEL_WIDTH + PLOT_WIDTH,
+        width=shape.names + shape.plot + 8,
         height=bottom + 24,
         sentence=_sentence(figures),
     )
+
+
+def _ticks(axis: Axis, shape: Shape) -> list[Tick]:
+    """One every ten points, or every twenty where that would be too many."""
+    tenths = range(round(axis.low * 10), round(axis.high * 10) + 1)
+    every = 1 if len(tenths) <= shape.ticks_max else 2
+    return [Tick(shape.names + axis.x(n / 10), str(10 * n)) for n in tenths if n % every == 0]
 
 
 def _figures(run: RewardRun) -> list[tuple[str, str, float, float, float, bool]]:
@@ -136,8 +149,8 @@ def _figures(run: RewardRun) -> list[tuple[str, str, float, float, float, bool]]
     return found
 
 
-def _shifted(interval: Interval) -> Interval:
-    return Interval(LABEL_WIDTH + interval.point, LABEL_WIDTH + interval.low, LABEL_WIDTH + interval.high)
+def _shifted(interval: Interval, by: float) -> Interval:
+    return Interval(by + interval.point, by + interval.low, by + interval.high)
 
 
 def _sentence(figures: Sequence[tuple[str, str, float, float, float, bool]]) -> str:

@@ -1,15 +1,18 @@
 """How often a reward model agrees with people, and what that figure is worth.
 
 Pairwise accuracy: 1 for a test pair that the model ranks as people did, ½ for a tie, 0 otherwise. Pairs of
-one prompt are not independent, so the interval is a percentile bootstrap over prompts (Efron 1979). Every
+one prompt are not independent, so the interval is a percentile bootstrap over prompts (Efron 1979); where
+all pairs are right, or all wrong, it is Wilson's score interval with n the number of prompts. Every
 figure stands beside what needs no model: chance, always the longer completion, always the shorter one, and,
 where several people judged, one person against the others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -116,8 +119,20 @@ def _mean_over_prompts(
         drawn = rng.integers(n_prompts, size=(min(block, n_resamples - start), n_prompts))
         estimates.append(sums[drawn].sum(axis=1) / n_pairs[drawn].sum(axis=1))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(estimates), [tail, 1 - tail])
+    low, high = map(float, np.quantile(np.concatenate(estimates), [tail, 1 - tail]))
+    mean = float(correct.mean())
+    if mean in (0.0, 1.0):
+        # Every resample of a perfect score is perfect; that says nothing of how many prompts there were.
+        low, high = _wilson(mean, n_prompts, confidence)
     return Accuracy(
-        value=float(correct.mean()), low=float(low), high=float(high), n_pairs=len(correct),
+        value=mean, low=low, high=high, n_pairs=len(correct),
         n_prompts=n_prompts, confidence=confidence, n_resamples=n_resamples, seed=seed,
     )  # fmt: skip
+
+
+def _wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
+    """The score interval of a share of n (E. B. Wilson, JASA 22, 1927)."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -9,7 +9,7 @@ from annotation.models import Project, User
 from annotation.panels import Panel
 from exporters.models import Release
 from rewards.access import SEES_RUNS, STARTS_RUNS
-from rewards.charts import forest_of
+from rewards.charts import NARROW, forest_of
 from rewards.models import RewardRun
 from rewards.selectors import reward_runs
 
@@ -32,6 +32,7 @@ def reward_panel(request: HttpRequest, project: Project) -> Panel | None:
             "runs": runs[:5],
             "shown": shown,
             "forest": forest_of(shown) if shown else None,
+            "narrow": forest_of(shown, NARROW) if shown else None,
             "models": RewardRun.Model.choices,
             "has_release": Release.objects.filter(project=project, state=Release.State.FROZEN).exists(),
             "may_start": bool(roles & set(STARTS_RUNS)),

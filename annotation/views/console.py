@@ -163,7 +163,12 @@ def batch_new(request: SignedInRequest, slug: str) -> HttpResponseBase:
 def job(request: SignedInRequest, job_id: UUID) -> HttpResponseBase:
     """How far a background job is and what came of it. htmx asks for the part that changes."""
     found = access_job(request.user, job_id)
-    context: dict[str, Any] = {"job": found, "here": "job", "percent": round(100 * found.progress)}
+    context: dict[str, Any] = {
+        "job": found,
+        "kind_words": found.kind.replace("_", " ").capitalize(),
+        "here": "job",
+        "percent": round(100 * found.progress),
+    }
     if found.project is not None:
         context |= console_context(request, found.project, "job")
     context |= job_report(found)

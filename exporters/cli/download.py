@@ -92,19 +92,19 @@ def fetch_file(client: Client, address: str, file: RemoteFile, folder: Path, adv
     target = folder / file.path
     part = folder / f".{file.path}.part"
     try:
-        done = "fetched"
         if target.exists():
             if sha256_of(target) == file.sha256:
                 advance(file.size)
                 return "kept"
-            done = "repaired"
             # A file that was cut off is as good as a part; its beginning is checked with the whole.
             target.replace(part)
-        if part.exists() and 0 < part.stat().st_size < file.size:
-            done = "resumed"
-        start = part.stat().st_size if done == "resumed" else 0
+        start = part.stat().st_size if part.exists() else 0
+        if start > file.size:
+            start = 0
+        done = "resumed" if start else "fetched"
         advance(start)
-        receive(client, address, file, part, start, advance)
+        if start < file.size or not start:
+            receive(client, address, file, part, start, advance)
         if sha256_of(part) != file.sha256 and start:
             # What was there before was not the beginning of this file: once more, from the start.
             done = "repaired"

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_every_item_has_its_own_id_and_a_truth_that_fits_its_protocol() -> None:
         known, size = truth[row["id"]], len(row["completions"])
         spec = judgment_kinds.get(project.protocol["kind"]).protocol(project.protocol)
         if spec.kind == "ranking":
-            assert sorted(sum(known["order"], [])) == list(range(size)), row["id"]
+            assert sorted(chain.from_iterable(known["order"])) == list(range(size)), row["id"]
             continue
         answers = [known["preference"]] if spec.kind == "pairwise" else known["ratings"]
         assert len(answers) == (1 if spec.kind == "pairwise" else size), row["id"]

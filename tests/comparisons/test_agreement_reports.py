@@ -107,7 +107,6 @@ def test_new_judgments_are_computed_by_themselves_and_only_once() -> None:
     run_claimed(str(Job.objects.get(kind="compute_agreement").pk), NOW)
     assert len(latest_agreement(world.project)) == 2
 
-    AgreementReport.objects.get_queryset()
     computed_at = latest_agreement(world.project)[0].computed_at
     enqueue_stale_agreement(computed_at + timedelta(hours=1))
     assert queued(world) == 1, "nothing new was judged"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotation.errors import Refused
@@ -104,7 +104,7 @@ def test_an_empty_request_gets_the_documented_defaults() -> None:
 
 
 def test_settings_survive_their_own_json() -> None:
-    settings = release_settings(
+    chosen = release_settings(
         {
             "filters": {"batches": [3, 1, 3], "languages": ["en"], "min_judgments": 2},
             "labels": "every",
@@ -112,8 +112,8 @@ def test_settings_survive_their_own_json() -> None:
             "split": {"train": 0.5, "validation": 0.25, "test": 0.25, "seed": 9},
         }
     )
-    assert settings.batches == (1, 3)
-    assert release_settings(json.loads(json.dumps(settings.as_json()))) == settings
+    assert chosen.batches == (1, 3)
+    assert release_settings(json.loads(json.dumps(chosen.as_json()))) == chosen
 
 
 def test_reference_labels_need_no_judgment() -> None:
@@ -190,6 +190,7 @@ def written(folder: Path, data: list[tuple[str, dict[str, Any]]], per_shard: int
     return {file.path: (folder / file.path).read_bytes() for file in files}
 
 
+@settings(deadline=None)  # the first Parquet file of a run loads its library
 @given(data=rows)
 def test_both_types_hold_the_same_rows_and_the_bytes_repeat(
     tmp_path_factory: pytest.TempPathFactory, data: list[tuple[str, dict[str, Any]]]

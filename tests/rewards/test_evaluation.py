@@ -31,6 +31,15 @@ def test_interval_of_independent_pairs_is_the_binomial_one() -> None:
     assert result.high == pytest.approx(0.65 + half_width, abs=0.006)
 
 
+def test_a_perfect_score_on_few_prompts_is_not_certain() -> None:
+    # Wilson's interval for 10 of 10: [0.722, 1].
+    right = pairwise_accuracy(np.ones(20), np.repeat(np.arange(10), 2), seed=0)
+    assert (right.value, right.high) == (1.0, pytest.approx(1.0))
+    assert right.low == pytest.approx(0.7225, abs=1e-4)
+    wrong = pairwise_accuracy(-np.ones(10), np.arange(10), seed=0)
+    assert (wrong.low, wrong.high) == (pytest.approx(0.0), pytest.approx(1 - right.low))
+
+
 def test_no_pairs_or_odd_margins_are_an_error() -> None:
     with pytest.raises(ValueError, match="at least one pair"):
         pairwise_accuracy([], np.array([], dtype=np.int64), seed=0)

@@ -1,0 +1,11 @@
+"""What tests of pages share: somebody who is signed in."""
+
+from django.test import Client
+
+from annotation.models import User
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
