@@ -19,7 +19,7 @@ urlpatterns = [
     path("projects/<slug:slug>/lease", task.lease, name="lease"),
     path("assignments/<int:pk>", task.assignment, name="assignment"),
     path("assignments/<int:pk>/judgments", task.submit, name="submit"),
-    path("assignments/<int:pk>/release", task.release, name="release"),
+    path("assignments/<int:pk>/release", task.release, name="release_assignment"),
     path("judgments/<int:pk>/undo", task.undo, name="undo"),
     path("judgments/<int:pk>/corrections", task.corrections, name="corrections"),
 ]

@@ -10,6 +10,6 @@ urlpatterns = [
     path(
         "projects/<slug:slug>/releases/<str:version>/files/<path:name>",
         views.release_file,
-        name="release-file",
+        name="release_file",
     ),
 ]

@@ -40,7 +40,7 @@ C_GRID = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 FOLDS = 5
 MIN_PROMPTS = 10
 MAX_ITERATIONS = 5000
-# Of the dual variables, as liblinear itself defaults to for hinge is 0.1; ten times as strict.
+# Stopping tolerance of the dual solver: ten times as strict as liblinear's own default for this loss.
 HINGE_TOLERANCE = 0.01
 
 

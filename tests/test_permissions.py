@@ -1,43 +1,50 @@
 """Who may call what: every route × method × person, generated from the URL resolver.
 
-A route without a row fails. `ALLOWED` names the roles that get through; everybody else is measured:
-a member in another role gets 403 (404 where the row belongs to one person), somebody from another
-project 404, a stranger the sign-in page or 401, and a revoked token 401.
+A route without a row fails. A row names the roles that get through; everybody else is measured: a member
+in another role gets 403 (404 where the object belongs to one person), somebody from another project 404,
+a stranger the sign-in page or 401, a revoked token 401, a token without the scope 403, and a signed-in
+browser is nobody to the API.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver
-from rewards.models import RewardRun
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from annotation.jobs import enqueue_job
-from annotation.models import Membership, User
-from exporters.models import Release
-from tests.factories import NOW, World, make_world
+from annotation.models import ApiToken, User
+from annotation.services.people import create_token, revoke_token
+from exporters.models import Release, ReleaseFile
+from exporters.settings import release_settings
+from rewards.models import RewardRun
+from tests.factories import NOW, World, digest, make_world
 
-LEAD, REVIEWER, ANNOTATOR, ENGINEER = "lead", "reviewer", "annotator", "engineer"
-MEMBERS = {LEAD, REVIEWER, ANNOTATOR, ENGINEER}
-HOLDER = {"holder"}
-ANYONE = {"anyone"}
-SIGNED_IN = {"signed in"}
+LEAD, REVIEWER, ANNOTATOR, ENGINEER, HOLDER = "lead", "reviewer", "annotator", "engineer", "holder"
+MEMBERS = {LEAD, REVIEWER, ANNOTATOR, ENGINEER, HOLDER}
+JUDGES = {ANNOTATOR, HOLDER}
+CONSOLE = {LEAD, REVIEWER, ENGINEER}
+OUTSIDER, STRANGER = "outsider", "stranger"
+SIGNED_IN = MEMBERS | {OUTSIDER}
+ANYONE = SIGNED_IN | {STRANGER}
 
 
 @dataclass(frozen=True)
 class Row:
-    """`who` may call the route with `method`: roles of the project, the holder, anyone, or who signed in."""
+    """`who` gets through with `method`. `is_own`: to all others the object is not there, members too."""
 
     method: str
     who: set[str]
-    body: dict[str, Any] = field(default_factory=dict)
+    is_own: bool = False
 
-
-PUBLIC = [Row("GET", ANYONE)]
 
 API: dict[str, list[Row]] = {
-    "api-projects": [Row("GET", SIGNED_IN), Row("POST", SIGNED_IN)],
+    "api-projects": [Row("GET", SIGNED_IN), Row("POST", {LEAD, OUTSIDER})],
     "api-project": [Row("GET", MEMBERS)],
     "api-protocols": [Row("POST", {LEAD})],
     "api-guidelines": [Row("POST", {LEAD})],
@@ -45,42 +52,67 @@ API: dict[str, list[Row]] = {
     "api-batches": [Row("GET", MEMBERS), Row("POST", {LEAD})],
     "api-batch": [Row("GET", MEMBERS)],
     "api-batch-close": [Row("POST", {LEAD})],
-    "api-lease": [Row("POST", {ANNOTATOR})],
-    "api-job": [Row("GET", {LEAD})],
-    "api-extend": [Row("POST", HOLDER)],
-    "api-release": [Row("POST", HOLDER, {"reason": "nonsense"})],
-    "api-judgments": [Row("POST", HOLDER)],
-    "api-undo": [Row("POST", HOLDER)],
-    "api-corrections": [Row("POST", HOLDER)],
+    "api-lease": [Row("POST", JUDGES)],
+    "api-job": [Row("GET", {LEAD}, is_own=True)],
+    "api-extend": [Row("POST", {HOLDER}, is_own=True)],
+    "api-release-assignment": [Row("POST", {HOLDER}, is_own=True)],
+    "api-judgments": [Row("POST", {HOLDER}, is_own=True)],
+    "api-undo": [Row("POST", {HOLDER}, is_own=True)],
+    "api-corrections": [Row("POST", {HOLDER}, is_own=True)],
+    "api-agreement": [Row("GET", CONSOLE)],
+    "api-releases": [Row("GET", {ENGINEER}), Row("POST", {ENGINEER})],
+    "api-release": [Row("GET", {ENGINEER})],
+    "api-release-file": [Row("GET", {ENGINEER})],
+    "api-judgment-stream": [Row("GET", {REVIEWER, ENGINEER})],
+    "api-reward-runs": [Row("GET", {LEAD, ENGINEER}), Row("POST", {ENGINEER})],
+    "api-reward-run": [Row("GET", {LEAD, ENGINEER})],
 }
 
 PAGES: dict[str, list[Row]] = {
     "home": [Row("GET", SIGNED_IN)],
-    "theme": [Row("POST", ANYONE)],
     "single_keys": [Row("POST", SIGNED_IN)],
-    "guide": [Row("GET", {ANNOTATOR}), Row("POST", {ANNOTATOR})],
-    "work": [Row("GET", {ANNOTATOR})],
-    "done": [Row("GET", {ANNOTATOR})],
-    "task": [Row("GET", {ANNOTATOR})],
-    "lease": [Row("POST", {ANNOTATOR})],
-    "assignment": [Row("GET", HOLDER)],
-    "submit": [Row("POST", HOLDER)],
-    "release": [Row("POST", HOLDER)],
-    "undo": [Row("POST", HOLDER)],
-    "corrections": [Row("POST", HOLDER)],
+    "guide": [Row("GET", MEMBERS), Row("POST", JUDGES)],
+    "work": [Row("GET", JUDGES)],
+    "done": [Row("GET", JUDGES)],
+    "task": [Row("GET", JUDGES)],
+    "lease": [Row("POST", JUDGES)],
+    "assignment": [Row("GET", {HOLDER}, is_own=True)],
+    "submit": [Row("POST", {HOLDER}, is_own=True)],
+    "release_assignment": [Row("POST", {HOLDER}, is_own=True)],
+    "undo": [Row("POST", {HOLDER}, is_own=True)],
+    "corrections": [Row("GET", {HOLDER}, is_own=True), Row("POST", {HOLDER}, is_own=True)],
+    "projects": [Row("GET", SIGNED_IN)],
+    "project": [Row("GET", CONSOLE)],
+    "members": [Row("GET", {LEAD}), Row("POST", {LEAD})],
+    "batch_new": [Row("GET", {LEAD}), Row("POST", {LEAD})],
+    "batch": [Row("GET", CONSOLE)],
+    "batch_close": [Row("POST", {LEAD})],
+    "item": [Row("GET", {LEAD, REVIEWER})],
+    "job": [Row("GET", {LEAD}, is_own=True)],
+    "settings": [Row("GET", SIGNED_IN)],
+    "token_create": [Row("POST", SIGNED_IN)],
+    "token_revoke": [Row("POST", {HOLDER}, is_own=True)],
+    "recompute_agreement": [Row("POST", {LEAD, REVIEWER})],
+    "releases": [Row("GET", {ENGINEER}), Row("POST", {ENGINEER})],
+    "release": [Row("GET", {ENGINEER})],
+    "release_file": [Row("GET", {ENGINEER})],
+    "start_reward_run": [Row("POST", {ENGINEER})],
+    "reward_run": [Row("GET", {LEAD, ENGINEER})],
 }
 
 OPEN: dict[str, list[Row]] = {
-    "alive": PUBLIC,
-    "ready": PUBLIC,
-    "api-schema": PUBLIC,
-    "api-docs": PUBLIC,
-    "login": PUBLIC,
+    "alive": [Row("GET", ANYONE)],
+    "ready": [Row("GET", ANYONE)],
+    "api-schema": [Row("GET", ANYONE)],
+    "api-docs": [Row("GET", ANYONE)],
+    "login": [Row("GET", ANYONE), Row("POST", ANYONE)],
     "logout": [Row("POST", ANYONE)],
+    "theme": [Row("POST", ANYONE)],
     "csp_report": [Row("POST", ANYONE)],
 }
 
-ALLOWED = API | PAGES | OPEN
+TABLE = API | PAGES | OPEN
+CASES = [pytest.param(name, row, id=f"{row.method} {name}") for name, rows in TABLE.items() for row in rows]
 
 
 def routes(patterns: list[Any] | None = None) -> Iterator[URLPattern]:
@@ -91,11 +123,15 @@ def routes(patterns: list[Any] | None = None) -> Iterator[URLPattern]:
             yield pattern
 
 
-def test_every_route_has_a_name_and_a_row() -> None:
+ROUTES = {route.name or "": route for route in routes()}
+
+
+def test_every_route_has_a_name_of_its_own_and_a_row() -> None:
     names = [route.name for route in routes()]
     assert None not in names, "a route without a name cannot be measured"
-    assert sorted(set(filter(None, names)) - set(ALLOWED)) == [], "say who may call these routes"
-    assert sorted(set(ALLOWED) - set(names)) == [], "these rows name no route"
+    assert len(names) == len(set(names)), "two routes share a name"
+    assert sorted(set(ROUTES) - set(TABLE)) == [], "say who may call these routes"
+    assert sorted(set(TABLE) - set(ROUTES)) == [], "these rows name no route"
 
 
 @dataclass
@@ -103,32 +139,167 @@ class People:
     world: World
     users: dict[str, User]
     arguments: dict[str, Any]
-    """Values for the arguments of every route, all of one project."""
+    """A value for each argument of a route, all in one project; `pk` by the route's object."""
+
+    def address(self, name: str) -> str:
+        arguments = dict(self.arguments)
+        if name in ("undo", "corrections", "api-undo", "api-corrections"):
+            arguments["pk"] = arguments["judgment"]
+        elif name == "token_revoke":
+            arguments["pk"] = arguments["token"]
+        else:
+            arguments["pk"] = arguments["assignment"]
+        wanted = ROUTES[name].pattern.converters
+        return reverse(name, kwargs={key: arguments[key] for key in wanted})
 
 
 @pytest.fixture
 def people(db: None) -> People:
     world = make_world()
-    batch = world.batch(items=3)
-    members: dict[str, Membership] = {role: world.member(role) for role in (REVIEWER, ANNOTATOR, ENGINEER)}
+    batch = world.batch(items=4)
+    users = {role: world.member(role).user for role in (REVIEWER, ANNOTATOR, ENGINEER)}
     holder = world.member()
     judgment = world.judge(holder).body["judgment"]
     lease = world.lease(holder)
     job = enqueue_job(kind="compute_agreement", key="test", project=world.project, actor=world.lead, now=NOW)
-    release = Release.objects.create(**release_fields(world))
-    run = RewardRun.objects.create(**run_fields(world, release))
-    users = {role: member.user for role, member in members.items()}
-    users |= {LEAD: world.lead, "holder": holder.user, "outsider": make_world().lead}
+    release = frozen_release(world)
+    run = RewardRun.objects.create(
+        release=release, job=job, model="surface", loss="bradley_terry", seed=0, created_at=NOW
+    )
+    create_token(user=holder.user, now=NOW, name="own", scopes=["read"])
     return People(
         world=world,
-        users=users,
+        users=users | {LEAD: world.lead, HOLDER: holder.user, OUTSIDER: make_world().lead},
         arguments={
             "slug": world.project.slug,
             "number": batch.number,
+            "item_number": 1,
             "job_id": job.pk,
             "assignment": lease.assignment_id,
             "judgment": judgment,
-            "release": release,
+            "token": ApiToken.objects.get(user=holder.user).pk,
+            "version": release.version,
+            "name": "SHA256SUMS",
             "run": run.pk,
         },
     )
+
+
+def frozen_release(world: World) -> Release:
+    """A release with one file. A real cut needs a transaction of its own, and each test has one already."""
+    release = Release.objects.create(
+        project=world.project,
+        number=1,
+        version="1",
+        settings=release_settings({}).as_json(),
+        manifest={"rows": 0, "splits": {"train": {"rows": 0, "prompts": 0}}},
+        created_at=NOW,
+        created_by=world.lead,
+    )
+    content = b"0000  nothing\n"
+    ReleaseFile.objects.create(
+        release=release,
+        name="SHA256SUMS",
+        format="preference",
+        size=len(content),
+        sha256=digest("nothing"),
+        storage_name=default_storage.save("releases/test", ContentFile(content)),
+    )
+    release.state, release.frozen_at = "frozen", NOW
+    release.save(update_fields=["state", "frozen_at"])
+    return release
+
+
+def call(client: Client, name: str, method: str, address: str, **headers: str) -> Any:
+    is_json = name in API or name == "csp_report"
+    if method == "GET":
+        return client.get(address, headers=headers)
+    if name == "api-batches":
+        return client.post(address, headers=headers)
+    if is_json:
+        return client.post(address, json.dumps({}), content_type="application/json", headers=headers)
+    return client.post(address, headers=headers)
+
+
+def gets_through(response: Any) -> bool:
+    is_sign_in = response.status_code == 302 and response["Location"].startswith("/login?")
+    return response.status_code not in (401, 403, 404, 405) and response.status_code < 500 and not is_sign_in
+
+
+def page_client(user: User | None) -> Client:
+    client = Client()
+    if user is not None:
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.mark.parametrize(("name", "row"), CASES)
+def test_who_gets_through(people: People, name: str, row: Row) -> None:
+    """Those who are refused first, so that nobody's success changes what they see."""
+    address = people.address(name)
+    for person in sorted(ANYONE, key=lambda person: (person in row.who, person)):
+        user = people.users.get(person)
+        if name in API:
+            token = create_token(user=user, now=NOW, name="test") if user else ""
+            response = call(Client(), name, row.method, address, **bearer(token))
+        else:
+            response = call(page_client(user), name, row.method, address)
+        said = f"{person}: {response.status_code}"
+        if person in row.who:
+            assert gets_through(response), said
+        elif person == STRANGER:
+            assert response.status_code == 401 if name in API else "/login" in response["Location"], said
+        elif person == OUTSIDER or row.is_own:
+            assert response.status_code == 404, said
+        else:
+            assert response.status_code == 403, said
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+@pytest.mark.parametrize(("name", "row"), [case for case in CASES if case.values[0] in API])
+def test_tokens_that_open_nothing(people: People, name: str, row: Row) -> None:
+    """Revoked, without the scope, limited to another project, or a browser's session instead of one."""
+    user, address = people.users[sorted(row.who & people.users.keys())[0]], people.address(name)
+    revoked = create_token(user=user, now=NOW, name="revoked")
+    revoke_token(token=ApiToken.objects.get(user=user, name="revoked"), actor=user, now=NOW)
+    assert call(Client(), name, row.method, address, **bearer(revoked)).status_code == 401
+    needed = "read" if row.method == "GET" else "annotate" if "annotate" in scopes(name) else "manage"
+    others = [scope for scope in ("read", "annotate", "manage") if scope != needed]
+    narrow = create_token(user=user, now=NOW, name="narrow", scopes=others)
+    assert call(Client(), name, row.method, address, **bearer(narrow)).status_code == 403
+    assert call(page_client(user), name, row.method, address).status_code == 401
+    if name != "api-projects":
+        elsewhere = create_token(user=user, now=NOW, name="elsewhere", projects=[make_world().project])
+        assert call(Client(), name, row.method, address, **bearer(elsewhere)).status_code == 404
+
+
+def scopes(name: str) -> set[str]:
+    return set(getattr(ROUTES[name].callback, "cls").scopes.values())  # noqa: B009  (set by as_view)
+
+
+FORMS = sorted(
+    name
+    for name, rows in TABLE.items()
+    if name not in API and name != "csp_report" and any(row.method == "POST" for row in rows)
+)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_no_page_changes_anything_without_its_csrf_token(people: People, name: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(people.users[HOLDER], backend="django.contrib.auth.backends.ModelBackend")
+    assert client.post(people.address(name)).status_code == 403
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_a_method_without_a_row_is_not_allowed(people: People, name: str) -> None:
+    known = {row.method for row in TABLE[name]}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - known:
+        user = people.users[LEAD if name in API else HOLDER]
+        headers = bearer(create_token(user=user, now=NOW, name=method)) if name in API else {}
+        client = Client() if name in API else page_client(user)
+        response = client.generic(method, people.address(name), headers=headers)
+        assert response.status_code in (403, 404, 405), (method, response.status_code)

@@ -5,6 +5,7 @@ Only the binaries are used. The launcher listens on a unix socket in a private f
 on unless a test asks otherwise. PostgreSQL 15 to 18. This module knows nothing of Django.
 """
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -75,6 +76,7 @@ def find_binaries() -> Path:
     return usable[-1]
 
 
+@functools.cache
 def major_version(binaries: Path) -> int:
     """The major version of the server in `binaries`."""
     found = re.search(r"\(PostgreSQL\) (\d+)", run([binaries / "postgres", "--version"]).stdout)
@@ -91,26 +93,16 @@ def choose_account(binaries: Path, home: Path) -> RunAs:
     """
     if os.geteuid() != 0:
         return MYSELF
-    try:
+    with suppress(KeyError):  # a system without the account
         account = pwd.getpwnam("nobody")
-    except KeyError:
-        account = None
-    if account is not None:
-        nobody = RunAs(user=account.pw_uid, group=account.pw_gid)
-        home.chmod(0o711)  # to be passed through, not listed; every file in it has its own mode
-        try:
-            reached = run(["test", "-x", home], run_as=nobody).returncode == 0
-            if reached and run([binaries / "postgres", "--version"], run_as=nobody).returncode == 0:
-                return nobody
-        except PermissionError:
-            pass  # exec itself was refused: nobody cannot reach the binaries
-        home.chmod(0o700)
+        if all(
+            folder.stat().st_mode & stat.S_IXOTH for folder in (*home.parents, binaries, *binaries.parents)
+        ):
+            home.chmod(0o711)  # to be passed through, not listed; every file in it has its own mode
+            return RunAs(user=account.pw_uid, group=account.pw_gid)
     namespace = RunAs(new_user_namespace=True)
-    try:
-        if run(["true"], run_as=namespace).returncode == 0:
-            return namespace
-    except subprocess.SubprocessError:
-        pass
+    if run(["true"], run_as=namespace).returncode == 0:
+        return namespace
     raise RuntimeFault(
         f"PostgreSQL does not run as root, and the user nobody cannot reach {home} or {binaries}: "
         "run this as an ordinary user, set VAR to a folder everybody can pass through, or set DATABASE_URL."
@@ -175,8 +167,10 @@ class Cluster:
     def start(self) -> None:
         """Make the cluster if it is not there, start it, and return once it answers.
 
-        Raises `RuntimeFault` when it cannot be started, with the server's own last words.
+        Does nothing while it runs. Raises `RuntimeFault` when it cannot be started, with the server's own last words.
         """
+        if self.pid is not None:  # asking also reaps a server that was killed
+            return
         self.home.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(mode=0o700, exist_ok=True)
         self._run_as = choose_account(self.binaries, self.home)
@@ -185,7 +179,7 @@ class Cluster:
             self._initialise()
         self._check_version()
         _hand_over(self.data, self._run_as)
-        self._clear_lock()
+        self._clear_locks()
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -250,18 +244,15 @@ class Cluster:
                 "move the data with pg_dump of the old version, or set VAR to another folder."
             )
 
-    def _clear_lock(self) -> None:
+    def _clear_locks(self) -> None:
         """Deal with what a crashed earlier run left behind.
 
-        We hold the instance's own lock, so a server that still runs here is an orphan; and a pid file whose
-        process is no server of this folder is stale (PostgreSQL would trust a recycled pid).
+        We hold the instance's own lock, so a server that still runs here is an orphan; and lock files whose
+        process is no server of this folder are stale (PostgreSQL would trust a recycled pid).
         """
         lock = self.data / "postmaster.pid"
-        try:
-            first_line = lock.read_text().partition("\n")[0].strip()
-        except FileNotFoundError:
-            return
-        pid = int(first_line.lstrip("-")) if first_line.lstrip("-").isdigit() else 0
+        first_line = lock.read_text().partition("\n")[0].strip() if lock.exists() else ""
+        pid = int(first_line) if first_line.isdigit() else 0
         if pid and is_alive(pid) and str(self.data) in command_line(pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
@@ -269,7 +260,8 @@ class Cluster:
                 raise RuntimeFault(
                     f"An earlier PostgreSQL (process {pid}) on {self.data} does not stop: end it."
                 )
-        lock.unlink(missing_ok=True)
+        for stale in (lock, self.sockets / SOCKET_NAME, self.sockets / f"{SOCKET_NAME}.lock"):
+            stale.unlink(missing_ok=True)
 
     def _wait_until_it_answers(self, log_start: int) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -56,7 +56,7 @@ def task_context(page: TaskPage) -> dict[str, Any]:
     if page.correction_of is None:
         page_url = reverse("assignment", args=[assignment.pk])
         post_url = reverse("submit", args=[assignment.pk])
-        release_url = reverse("release", args=[assignment.pk])
+        release_url = reverse("release_assignment", args=[assignment.pk])
     else:
         page_url = post_url = release_url = reverse("corrections", args=[page.correction_of.pk])
     prompt = turns(item.prompt)

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from annotation.jobs import run_claimed
 from annotation.models import Batch, Job
 from annotation.services.batches import start_import
+from tests.annotation.hostile import payloads
 from tests.e2e.conftest import PHONE, WIDE, OpenPage
 from tests.factories import World, make_world
 
@@ -111,3 +112,24 @@ def test_the_navigation_opens_on_a_phone_and_by_keyboard(world: World, open_page
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Members").first.click()
     expect(page.get_by_role("heading", name="Members", level=1)).to_be_visible()
+
+
+def test_hostile_text_runs_nothing_and_loads_nothing(world: World, open_page: OpenPage) -> None:
+    """Every payload as a response of one item; `open_page` also fails on any CSP report or console error."""
+    texts = [payload.replace("\0", "") for payload in payloads()]
+    world.item(world.batch(items=0), 1, texts)
+    page = open_page(world.lead)
+    requests: list[str] = []
+    dialogs: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.goto(f"/projects/{world.project.slug}/batches/2/items/1")
+    page.wait_for_load_state("networkidle")
+    origin = page.evaluate("location.origin")
+    assert page.locator(".md").count() == len(texts) + 1
+    assert dialogs == []
+    assert [url for url in requests if not url.startswith(f"{origin}/")] == []
+    loads = (
+        "a, img, script, style, iframe, object, embed, svg, form, input, button, link, [src], [href], [style]"
+    )
+    assert page.locator(f".md :is({loads})").count() == 0

@@ -1,7 +1,7 @@
 """Krippendorff's α against published values.
 
-Where a value is printed with fewer digits than the test holds, the further digits were computed with the
-authors' own data by an independent implementation (R irrCAC 1.0 / `krippendorff` 0.9) and agree with print.
+Where a value has more digits than print, the further ones come with the shared data (its README), computed
+from the authors' own data by other code and marked there as equal to what was published.
 """
 
 import csv
@@ -24,8 +24,8 @@ KRIPPENDORFF = [
     [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
 ]
 
-# J. L. Fleiss, Measuring nominal scale agreement among many raters (1971), as in J. L. Fleiss et al. and
-# statsmodels' documentation of fleiss_kappa: 10 subjects × 5 categories, 14 raters each.
+# The worked example of Fleiss' κ (κ = .210; J. L. Fleiss, Measuring nominal scale agreement among many raters,
+# 1971, describes the method): 10 subjects × 5 categories, 14 raters each.
 FLEISS = [
     [0, 0, 0, 0, 14],
     [0, 2, 6, 4, 2],
@@ -147,6 +147,33 @@ def test_convarg(shared_data: Path, level: Level, is_in: Callable[[bool], bool],
     assert result.value == pytest.approx(expected, abs=5e-7)
     assert result.low is not None and result.high is not None
     assert result.low < expected < result.high
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("criterion", "points", "ranks"),
+    [("overall", 0.798256, 0.796893), ("selection", 0.781275, 0.783574), ("correctness", 0.458692, 0.657048)],
+)
+def test_squality_ratings_and_ranks(shared_data: Path, criterion: str, points: float, ranks: float) -> None:
+    """A. Wang et al., SQuALITY (2022), human evaluation: 100 questions × 3 answers, three reviewers on each.
+
+    As in the product the unit is one answer, and the bootstrap draws questions with all their answers.
+    """
+    rated: list[tuple[str, str, str, int, int]] = []
+    with gzip.open(shared_data / "squality_human" / "all-responses.jsonl.gz", "rt", encoding="utf-8") as file:
+        for passage in map(json.loads, file):
+            for question, answers in passage["questions"].items():
+                item = f"{passage['passage-id']} {question}"
+                for model in ("bart", "bart-dpr", "human"):
+                    for review in answers[model]["reviews"]:
+                        rating, rank = review[f"{criterion}-rating"], review[f"{criterion}-rank"]
+                        rated.append((f"{item} {model}", review["worker_id"], item, rating, rank))
+    units, people, items, ratings, places = (list(column) for column in zip(*rated, strict=True))
+    by_points = alpha(tabulate_ratings(units, people, ratings, items=items), "interval")
+    by_rank = alpha(tabulate_ratings(units, people, places, items=items), "ordinal")
+    assert by_points.value == pytest.approx(points, abs=5e-7)
+    assert by_rank.value == pytest.approx(ranks, abs=5e-7)
+    assert (by_rank.items, by_rank.judgments) == (100, 900)
 
 
 @pytest.mark.data

@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.data, pytest.mark.django_db(transaction=True)]
 
 def test_hh_release_with_reference_labels_holds_the_reference_figure(shared_data: Path) -> None:
     world = make_world()
-    call_command("import_batch", world.project.slug, str(shared_data / "hh_harmless" / "test.jsonl.gz"), format="hh")
+    call_command(
+        "import_batch", world.project.slug, str(shared_data / "hh_harmless" / "test.jsonl.gz"), format="hh"
+    )
     assert Item.objects.count() == 2312
     release, job = cut(world, {"labels": "reference"})
     assert job.state == Job.State.SUCCEEDED, job.error
