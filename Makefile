@@ -59,7 +59,7 @@ doctor: .venv/.run ## Check the running instance
 
 # uv is quick but reads no pip configuration (a company's mirror, say); pip is the same lock, slower.
 define install
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(1) || \
 		{ echo "uv could not install $(1); trying pip" >&2; \
 		  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); }
 	@printf '%s\n' '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/concord.pth"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q
@@ -12,9 +12,11 @@ from django.utils import timezone
 from annotation.audit import record_audit
 from annotation.jobs import JobFailed, Progress, enqueue_job
 from annotation.models import Job, Judgment, Project, User
-from comparisons.agreement import AgreementResult, Level, krippendorff_alpha, tabulate_ratings
 from comparisons.models import AgreementReport
 from comparisons.selectors import CriterionRatings, criterion_ratings, work_judgments
+
+if TYPE_CHECKING:
+    from comparisons.agreement import AgreementResult, Level
 
 JOB_KIND = "compute_agreement"
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal")
@@ -42,6 +44,9 @@ def compute_agreement(
 
     Returns the reports of this job; a second run of the job returns those of the first.
     """
+    # scipy takes a second to load: only the worker that computes pays for it, no web process.
+    from comparisons.agreement import krippendorff_alpha, tabulate_ratings
+
     earlier = list(AgreementReport.objects.filter(job=job).order_by("id"))
     if earlier:
         return earlier

@@ -89,6 +89,7 @@ def release_json(release: Release) -> dict[str, Any]:
     """A release as one entry of a list."""
     return {
         "release": release.version,
+        "version": release.version,
         "state": release.state,
         "rows": release.manifest.get("rows", 0),
         "judgments": release.judgments,

@@ -12,8 +12,9 @@ class RewardsConfig(AppConfig):
         # Models are importable only now.
         from annotation.jobs import register_job
         from annotation.panels import overview_panels
-        from rewards import services
         from rewards.panels import reward_panel
+        from rewards.services import JOB_KIND
+        from rewards.tasks import run_reward_job
 
-        register_job(services.JOB_KIND, services.run_reward_job)
+        register_job(JOB_KIND, run_reward_job)
         overview_panels.register("reward_model", reward_panel)

@@ -56,7 +56,7 @@ _CONVERSION_ERRORS: Final[tuple[type[Exception], ...]] = (
 
 def _depth(tex: str) -> int:
     depth = deepest = 0
-    for token in re.findall(r"\\begin|\\end|\\left|\\right|\\.|[{}]|[\^_]", tex):
+    for token in re.findall(r"\\begin|\\end|\\left|\\right|\\.|[{}]", tex):
         if token in ("{", r"\begin", r"\left"):
             depth += 1
         elif token in ("}", r"\end", r"\right"):

@@ -25,8 +25,11 @@ from annotation.models import (
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 DEFAULT_GUIDELINE = """Read the prompt, then each response to its end. Judge what was asked for.
 
-A longer answer is not a better one. Check facts before style. When two responses are about equally good,
-say so. When you cannot judge an item, say why; it does not count against you.
+A longer answer is not a better one. Check facts before style.
+
+When two responses are about equally good, say so.
+
+When you cannot judge an item, say why. It does not count against you.
 """
 
 

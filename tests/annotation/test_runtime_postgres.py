@@ -59,6 +59,7 @@ def _kill(cluster: Cluster) -> None:
 def test_rows_survive_a_kill_of_every_server_on_this_machine(binaries: Path) -> None:
     cluster = throw_away_cluster()
     cluster.binaries = binaries
+    cluster.throw_away = False  # with synchronous_commit off the table below would be lost
     try:
         cluster.start()
         with psycopg.connect(cluster.superuser_url) as session:

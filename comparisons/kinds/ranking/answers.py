@@ -34,7 +34,7 @@ class RankingKind:
     name = "Ranking"
     template_name = "annotation/task_ranking.html"
     completions_min = 2
-    completions_max = 9
+    completions_max = 8
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
         return read_protocol(settings, self.key, RULES)

@@ -52,7 +52,7 @@ class RatingKind:
     name = "Rating"
     template_name = "annotation/task_rating.html"
     completions_min = 1
-    completions_max = 9
+    completions_max = 8
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
         return read_protocol(settings, self.key, RULES)

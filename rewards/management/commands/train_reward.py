@@ -10,9 +10,8 @@ from annotation.errors import Refused
 from annotation.jobs import run_claimed
 from annotation.models import Project
 from rewards.charts import forest_of
-from rewards.encoding import MODEL_KINDS
+from rewards.models import RewardRun
 from rewards.services import start_reward_run
-from rewards.training import LOSSES
 
 
 class Command(BaseCommand):
@@ -21,8 +20,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("project", help="the project's slug")
         parser.add_argument("--release", default="latest", help="version of the release; default: the newest")
-        parser.add_argument("--model", default="surface", choices=MODEL_KINDS)
-        parser.add_argument("--loss", default="bradley_terry", choices=LOSSES)
+        parser.add_argument("--model", default="surface", choices=RewardRun.Model.values)
+        parser.add_argument("--loss", default="bradley_terry", choices=RewardRun.Loss.values)
         parser.add_argument("--seed", type=int, default=0)
 
     def handle(self, *args: Any, **options: Any) -> None:

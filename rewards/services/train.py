@@ -1,4 +1,4 @@
-"""Writes: a run is asked for, trained by a job, and kept with its figures and its model."""
+"""Trains a run on its release and keeps the figures and the model; imported only where that is done."""
 
 from __future__ import annotations
 
@@ -7,86 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from annotation.audit import record_audit
-from annotation.errors import Refused
-from annotation.jobs import JobFailed, Progress, enqueue_job
-from annotation.models import Job, Project, User
-from exporters.models import Release
-from rewards.encoding import MODEL_KINDS, ModelKind
+from annotation.jobs import Progress
+from rewards.encoding import ModelKind
 from rewards.evaluation import Accuracy, human_ceiling, longer_wins, pairwise_accuracy, shorter_wins
 from rewards.models import RewardModel, RewardRun
 from rewards.pairs import prompt_groups
 from rewards.selectors import release_pairs
 from rewards.storage import dump_model
-from rewards.training import LOSSES, Loss, TooFewPairs, TrainedModel, train_model
-
-JOB_KIND = "train_reward"
-
-
-def start_reward_run(
-    *,
-    project: Project,
-    actor: User | None,
-    now: datetime,
-    release: str = "latest",
-    model: str = "surface",
-    loss: str = "bradley_terry",
-    seed: int = 0,
-) -> RewardRun:
-    """Queue a training on a frozen release (`latest` works), or return the unfinished run that asks the same.
-
-    Raises Refused naming the field: an unknown model or loss, a release that is not there or not frozen.
-    """
-    if model not in MODEL_KINDS:
-        raise Refused(f"The models are {' and '.join(MODEL_KINDS)}.", code="unknown", field="model")
-    if loss not in LOSSES:
-        raise Refused(f"The losses are {' and '.join(LOSSES)}.", code="unknown", field="loss")
-    frozen = _frozen_release(project, release)
-    with transaction.atomic():
-        job = enqueue_job(
-            kind=JOB_KIND,
-            key=f"{frozen.pk} {model} {loss} {seed}",
-            project=project,
-            actor=actor,
-            now=now,
-            arguments={"release": frozen.version, "model": model, "loss": loss, "seed": seed},
-        )
-        run, is_new = RewardRun.objects.get_or_create(
-            job=job,
-            defaults={
-                "release": frozen,
-                "model": model,
-                "loss": loss,
-                "seed": seed,
-                "created_at": now,
-                "created_by": actor,
-            },
-        )
-        if is_new:
-            record_audit(
-                project=project,
-                actor=actor,
-                action="reward_run.started",
-                obj=run,
-                now=now,
-                data=dict(job.arguments),
-            )
-    return run
-
-
-def _frozen_release(project: Project, version: str) -> Release:
-    releases = Release.objects.filter(project=project, state=Release.State.FROZEN)
-    if version == "latest":
-        found = releases.order_by("-number").first()
-        if found is None:
-            raise Refused("There is no release yet; cut one first.", code="missing", field="release")
-        return found
-    found = releases.filter(version=version).first()
-    if found is None:
-        raise Refused(f"There is no frozen release {version!r}.", code="missing", field="release")
-    return found
+from rewards.training import Loss, TooFewPairs, TrainedModel, train_model
 
 
 def train_reward_run(*, run: RewardRun, now: datetime, progress: Progress | None = None) -> RewardRun:
@@ -197,13 +127,3 @@ def _keep(
         n_columns=len(model.weights),
         created_at=now,
     )
-
-
-def run_reward_job(job: Job, progress: Progress) -> dict[str, Any]:
-    """The handler of job kind `train_reward`."""
-    run = RewardRun.objects.select_related("release__project").get(job=job)
-    try:
-        finished = train_reward_run(run=run, now=timezone.now(), progress=progress)
-    except TooFewPairs as reason:
-        raise JobFailed(str(reason)) from reason
-    return {"run": finished.pk, "accuracy": finished.accuracy}

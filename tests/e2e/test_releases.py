@@ -1,0 +1,66 @@
+"""An engineer cuts a release in the browser and watches it become frozen."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from annotation.jobs import run_claimed
+from annotation.models import Job
+from tests.e2e.conftest import PHONE, WIDE, OpenPage
+from tests.exporters.releases import cut, judged_world
+from tests.factories import World
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def world(transactional_db: None) -> World:
+    return judged_world([[-2, 2, 1, 1, -1]])
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_release_is_cut_and_followed(world: World, open_page: OpenPage, scripted: bool) -> None:
+    page = open_page(world.member("engineer").user, scripted=scripted)
+    page.goto(f"/projects/{world.project.slug}")
+    page.get_by_role("link", name="New release").click()
+    page.get_by_label("Version").fill("spring")
+    page.get_by_label("Every judgment, a row each").check()
+    page.get_by_role("button", name="Freeze a release").click()
+    expect(page.get_by_text("Waiting for a worker")).to_be_visible()
+    run_claimed(str(Job.objects.get(kind="cut_release").pk), timezone.now())
+    if not scripted:
+        page.get_by_role("link", name="Refresh").click()
+    expect(page.get_by_role("heading", name="Use it")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="train-00000-of-00001.parquet").click()
+    assert download.value.suggested_filename == "train-00000-of-00001.parquet"
+
+
+def test_a_copy_button_says_so_in_place(world: World, open_page: OpenPage) -> None:
+    cut(world)
+    page = open_page(world.member("engineer").user, permissions=["clipboard-read", "clipboard-write"])
+    page.goto(f"/projects/{world.project.slug}/releases/1")
+    page.get_by_role("button", name="Copy").nth(2).click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "sha256sum -c SHA256SUMS"
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_pages_are_accessible_and_fit(
+    world: World, open_page: OpenPage, size: tuple[int, int], theme: str
+) -> None:
+    cut(world)
+    page = open_page(world.member("engineer").user, size=size, theme=theme)
+    for rest in ("", "/1"):
+        page.goto(f"/projects/{world.project.slug}/releases{rest}")
+        assert faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def faults(page: Page) -> list[str]:
+    return [
+        f"{found['id']}: {found['nodes'][0]['html'][:160]}"
+        for found in Axe().run(page).response["violations"]
+    ]
