@@ -20,7 +20,8 @@ run: .venv/.run ## Start everything and print the address and the logins (PORT=8
 	@$(BIN)/python manage.py up
 
 test: .venv/.dev ## Run all tests but those of TRL
-	$(BIN)/python -m pytest -m "not trl" -n 2 --cov --cov-report=term $(ARGS)
+	@echo "TRL is apart: make trl trains it on a real release."
+	$(BIN)/python -m pytest -m "not trl" -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 lint: .venv/.dev ## Check style, types, imports between the rooms and missing migrations
 	$(BIN)/ruff check

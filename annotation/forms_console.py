@@ -74,7 +74,7 @@ class ImportForm(ConsoleForm):
 
 class MemberForm(ConsoleForm):
     email = forms.EmailField(
-        label="E-mail",
+        label="Email",
         max_length=254,
         widget=forms.EmailInput(attrs={"class": "field", "autocomplete": "off", "spellcheck": "false"}),
     )

@@ -202,10 +202,9 @@ def label_story(facts: ReleaseFacts) -> str:
     for protocol in facts.protocols:
         scale = f", {protocol.points} points" if protocol.points else ""
         lines.append(
-            f"- Protocol version {protocol.version} ({protocol.kind}{scale}), "
-            f"batches {', '.join(map(str, protocol.batches))}. {ASKED[protocol.kind]}"
-            if protocol.kind in ASKED
-            else f"- Protocol version {protocol.version} ({protocol.kind}{scale})."
+            f"- Protocol version {protocol.version} ({protocol.kind}{scale}), batch"
+            f"{'' if len(protocol.batches) == 1 else 'es'} {', '.join(map(str, protocol.batches))}. "
+            + ASKED.get(protocol.kind, "")
         )
         lines += [f"  - Overall question: {one_line(question)}" for question in protocol.questions]
     if facts.guidelines:
@@ -276,8 +275,7 @@ def counted(number: int, noun: str) -> str:
 
 def settings_words(settings: Mapping[str, Any]) -> str:
     """The settings on one line, for a list of releases: "majority, ties dropped, train 80 %, test 20 %"."""
-    split = dict(settings["split"])
-    split.pop("seed", None)
-    shares = ", ".join(f"{side} {round(share * 100)} %" for side, share in split.items())
+    split = settings["split"]
+    shares = ", ".join(f"{side} {round(split[side] * 100)} %" for side in SPLITS if side in split)
     ties = "ties in both orders" if settings["ties"] == "both" else "ties dropped"
     return f"{settings['labels'].replace('_', ' ')}, {ties}, {shares}"

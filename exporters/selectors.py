@@ -11,6 +11,7 @@ from annotation.models import Job, Project
 from exporters.formats import Messages
 from exporters.models import Release, ReleaseFile
 from exporters.services import JOB_KIND
+from exporters.settings import SPLITS
 
 ROWS_AT_ONCE = 500
 
@@ -55,6 +56,11 @@ def release_pairs(release: Release, split: str = "") -> Iterator[ReleasePair]:
             is_tie=row.is_tie,
             judgments=len(row.judgment_ids),
         )
+
+
+def sides_of(release: Release) -> list[tuple[str, dict[str, int]]]:
+    """(side, {"rows", "prompts"}) of a frozen release, training first; the database keeps no order of keys."""
+    return [(side, release.manifest["splits"][side]) for side in SPLITS if side in release.manifest["splits"]]
 
 
 def release_job(release: Release) -> Job | None:
@@ -121,7 +127,7 @@ def manifest_json(release: Release, files_url: str) -> dict[str, Any]:
         facts
         | body
         | {
-            "splits": release.manifest["splits"],
+            "splits": dict(sides_of(release)),
             "audit_head": {"position": release.audit_position, "hash": bytes(release.audit_hash).hex()},
             "card": card_of(release),
             "files": [

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations, islice
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -124,6 +125,21 @@ def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
     return selection
 
 
+class Maker(NamedTuple):
+    """Who made a judgment, and under which version of the guideline."""
+
+    annotator: int
+    is_simulated: bool
+    guideline: int
+
+
+def judgment_makers(project: Project, items: Sequence[Item]) -> dict[int, Maker]:
+    """The releasable judgments of some items, by id."""
+    rows = releasable_judgments(project).filter(item__in=items)
+    facts = rows.values_list("pk", "annotator_id", "annotator__is_simulated", "guideline__number")
+    return {pk: Maker(annotator, is_simulated, guide) for pk, annotator, is_simulated, guide in facts}
+
+
 def select_chunk(
     project: Project, settings: ReleaseSettings, key: bytes, items: Sequence[Item], selection: Selection
 ) -> None:
@@ -132,9 +148,10 @@ def select_chunk(
     hashes = Completion.objects.filter(item__in=items).only("item", "position", "content_hash")
     for completion in hashes.order_by("position"):
         completions[completion.item_id].append(completion)
-    judgments = releasable_judgments(project).filter(item__in=items)
+    makers = judgment_makers(project, items)
     votes: dict[tuple[int, int], list[Vote]] = defaultdict(list)
-    for outcome in pairwise_outcomes(judgments, criterion=Criterion.OVERALL):
+    # By their ids: which of them may be released is worked out once, not again for each kind of answer.
+    for outcome in pairwise_outcomes(Judgment.objects.filter(pk__in=makers), criterion=Criterion.OVERALL):
         votes[outcome.first, outcome.second].append(Vote(outcome.judgment, outcome.preference))
     used: set[int] = set()
     for item in items:
@@ -148,14 +165,12 @@ def select_chunk(
         selection.prompts[side].add(item.prompt_hash)
         selection.languages |= {item.language} - {""}
         used.update(judgment for row in found for judgment in row.judgment_ids)
-    facts = judgments.filter(pk__in=used).values_list(
-        "annotator_id", "annotator__is_simulated", "guideline__number"
-    )
-    for annotator, is_simulated, guideline in facts:
-        selection.judgments += 1
-        selection.simulated_judgments += is_simulated
-        selection.annotators.add(annotator)
-        selection.guidelines.add(guideline)
+    selection.judgments += len(used)
+    for judgment in used:
+        maker = makers[judgment]
+        selection.simulated_judgments += maker.is_simulated
+        selection.annotators.add(maker.annotator)
+        selection.guidelines.add(maker.guideline)
 
 
 def item_rows(

@@ -19,7 +19,7 @@ from exporters.access import access_release, access_release_file
 from exporters.card import settings_words
 from exporters.forms import ReleaseForm
 from exporters.models import Release
-from exporters.selectors import card_of, failure_of, release_files, release_job, releases_of
+from exporters.selectors import card_of, failure_of, release_files, release_job, releases_of, sides_of
 from exporters.sending import file_response
 from exporters.services import start_release
 
@@ -79,7 +79,7 @@ def release(request: SignedInRequest, slug: str, version: str) -> HttpResponseBa
     if found.state == Release.State.FROZEN:
         context |= {
             "files": release_files(found),
-            "splits": found.manifest["splits"].items(),
+            "splits": sides_of(found),
             "card": (card_of(found) or "").split("\n---\n", 1)[-1],
             "settings": json.dumps(found.settings, indent=2, sort_keys=True),
             "format": found.settings["formats"][0],

@@ -19,11 +19,12 @@ _MONOTONE: Final = re.compile(r"[\w\s*&:$@]{400}|[^\n]{600}|([\s\S]{1,4}?)\1{150
 
 _CHECKED: Final = (
     "bash c clojure cmake console cpp csharp css dart diff docker elixir erlang fortran go groovy haskell html"
-    " http ini java javascript json julia kotlin latex lua make markdown matlab nginx nix objective-c ocaml"
-    " pascal perl php powershell python r ruby rust scala scheme sql swift tex toml typescript xml yaml zig"
+    " ini java javascript json julia kotlin latex lua make matlab nginx nix objective-c ocaml"
+    " pascal perl php powershell python r ruby rust scheme sql swift tex toml typescript xml yaml zig"
 )
 LANGUAGES: Final = frozenset(_CHECKED.split())
-"""Lexers that may run on untrusted text. Others have expressions that nobody has checked for blow-up."""
+"""Lexers measured on hostile text. Not in it: scala (cubic on backslashes), http and markdown (they hand parts of
+the text on to any lexer that the text names), and whatever nobody has measured."""
 
 
 def _lexer(language: str) -> Lexer | None:

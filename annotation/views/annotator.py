@@ -64,14 +64,14 @@ class Desk:
 def desk_of(annotator: Membership) -> Desk:
     project = annotator.project
     batches = project.batches.filter(state=Batch.State.OPEN).select_related("protocol")
+    found = [
+        OpenBatch(batch, judgment_kinds.get(batch.protocol.kind).name, annotator_progress(annotator, batch))
+        for batch in batches.order_by("-priority", "number")
+    ]
     return Desk(
         project=project,
-        batches=[
-            OpenBatch(
-                batch, judgment_kinds.get(batch.protocol.kind).name, annotator_progress(annotator, batch)
-            )
-            for batch in batches.order_by("-priority", "number")
-        ],
+        # A batch that others have finished holds nothing for this person, done or to do.
+        batches=[batch for batch in found if batch.progress.total],
         guideline=current_guideline(project.pk),
         has_held=bool(held_leases(annotator, timezone.now())),
         consent_needed=needs_consent(annotator),

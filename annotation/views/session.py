@@ -37,7 +37,7 @@ class SignInForm(AuthenticationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].label = "E-mail"
+        self.fields["username"].label = "Email"
         self.fields["username"].widget = forms.EmailInput(
             attrs={"autocomplete": "username", "class": "field", "autofocus": True}
         )

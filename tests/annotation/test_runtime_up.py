@@ -17,15 +17,31 @@ from annotation.runtime.errors import RuntimeFault
 from annotation.runtime.processes import is_alive, wait_until_gone
 from tests.instance import ROOT, Instance, clean_environment, free_port
 
-pytestmark = pytest.mark.xdist_group("instance")
-
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     made = Instance(var=tmp_path_factory.mktemp("up") / "var", port=free_port())
-    made.start(demo=False)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def instance(kept: Instance) -> Instance:
+    """The module's instance, running (tests come in any order, and one of them stops it)."""
+    if kept.process is None or kept.process.poll() is not None:
+        kept.start(demo=False)
+    return kept
+
+
+def _ends_cleanly(instance: Instance, number: int) -> None:
+    """Send a signal; the run must end with code 0 and take every child along."""
+    assert instance.process is not None
+    children = _descendants(instance.process.pid)
+    assert len(children) >= 4, "PostgreSQL, web, worker, clock"
+    instance.process.send_signal(number)
+    assert instance.process.wait(timeout=30) == 0
+    assert not [child for child in children if is_alive(child)]
+    instance.stop()
 
 
 def _refused(var: Path, port: int, **environment: str) -> str:
@@ -129,6 +145,7 @@ def test_two_instances_run_side_by_side_with_data_of_their_own(instance: Instanc
             with urllib.request.urlopen(f"{url}/", timeout=10) as answer:
                 cookies.append(answer.headers["Set-Cookie"].partition("=")[0])
         assert cookies[0] != cookies[1], "a browser keeps cookies for both ports together"
+        _ends_cleanly(other, signal.SIGTERM)
     finally:
         other.stop()
 
@@ -151,15 +168,4 @@ def test_a_killed_run_leaves_nothing_in_the_way_and_a_warm_start_has_all_data(in
             "SELECT session_data FROM django_session WHERE session_key = 'kept'"
         ).fetchone()
     assert found == ("data",)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop_it_stops_every_child_and_says_so_with_zero(instance: Instance, number: int) -> None:
-    if instance.process is None or instance.process.poll() is not None:
-        instance.start(demo=False)
-    assert instance.process is not None
-    children = _descendants(instance.process.pid)
-    assert len(children) >= 4, "PostgreSQL, web, worker, clock"
-    instance.process.send_signal(number)
-    assert instance.process.wait(timeout=30) == 0
-    assert not [child for child in children if is_alive(child)]
+    _ends_cleanly(instance, signal.SIGINT)

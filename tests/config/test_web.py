@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client, RequestFactory
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from annotation.config.health import server_error
 from annotation.config.middleware import REQUEST_ID
@@ -55,7 +55,7 @@ def test_a_lost_database_is_503_and_a_bug_500(
     assert str(error).encode() not in answer.content, "the reason is for the log"
 
 
-def test_modules_import_each_other_by_hashed_name(tmp_path: Path, settings: SettingsWrapper) -> None:
+def test_modules_import_each_other_by_hashed_name(tmp_path: Path, settings: Settings) -> None:
     source = tmp_path / "source" / "js"
     source.mkdir(parents=True)
     (source / "page.js").write_text('import { draw } from "./draw.js";\ndraw();\n')
