@@ -115,7 +115,7 @@ def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
     """README.md with Hugging Face front matter: `load_dataset(FOLDER)` finds each split by it."""
     parts = [
         front_matter(facts),
-        f"# {one_line(facts.name)}: preference data\n",
+        f"# {one_line(facts.name)}\n",
         opening(facts),
         f"## Splits\n\n{split_table(facts)}\n",
         NO_LEAK,

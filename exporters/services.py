@@ -1,8 +1,10 @@
 """Cutting releases: asked for in a request, done by a job, frozen in one transaction."""
 
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +12,7 @@ from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import CharField, Exists, OuterRef
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -31,6 +33,7 @@ JOB_KIND = "cut_release"
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}")
 ROWS_AT_ONCE = 2000
 SEAL_SECONDS = 30
+BEAT_SECONDS = 15.0
 
 
 def start_release(
@@ -117,7 +120,8 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
     settings = release_settings(release.settings)
     seal_audit()
     progress(0.01)
-    selection = select_rows(project, settings)
+    with beating(progress, 0.01):
+        selection = select_rows(project, settings)
     if not selection.rows:
         raise JobFailed(why_empty(selection, settings))
     progress(0.2)
@@ -141,6 +145,32 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
             default_storage.delete(name)
         raise
     return release_result(release)
+
+
+@contextmanager
+def beating(progress: Progress, share: float, seconds: float = BEAT_SECONDS) -> Iterator[None]:
+    """Keep the job's heartbeat going from a thread: the snapshot's own transaction may write nothing.
+
+    A run that was taken over notices at its next own report.
+    """
+    stop = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not stop.wait(seconds):
+                progress(share)
+        except JobSuperseded:
+            pass
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def part_of(progress: Progress, number: int, formats: int) -> Callable[[float], None]:

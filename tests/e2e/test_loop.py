@@ -61,7 +61,7 @@ def batch_file(folder: Path) -> Path:
 
 def judge_with_keys(page: Page, count: int) -> None:
     """Answer whatever is shown: digit 2 to every question, then Enter; no pointer, no Tab."""
-    for number in range(count):
+    for _ in range(count):
         expect(page.locator('[data-active="true"]')).to_have_count(1)
         heading = page.locator("#item-h").inner_text()
         for _ in range(page.locator("[data-q]").count()):
@@ -70,15 +70,13 @@ def judge_with_keys(page: Page, count: int) -> None:
         page.keyboard.press("Enter")
         if page.get_by_role("button", name="Submit without reading").count():
             page.keyboard.press("Enter")
-        if number < count - 1:
-            expect(page.locator("#item-h")).not_to_have_text(heading)
-    expect(page.get_by_text("Saved").or_(page.get_by_text("All saved")).first).to_be_visible()
+        expect(page.locator("#item-h")).not_to_have_text(heading)
 
 
 def judge_plain_forms(page: Page, count: int) -> None:
     """The same with scripts off: choose the radio buttons, press the button."""
     for _ in range(count):
-        for group in page.locator("fieldset[data-q]").all():
+        for group in page.locator("fieldset[data-q]:visible").all():
             group.locator("label.seg").nth(1).click()
         page.get_by_role("button", name="Submit").click()
         page.wait_for_load_state()
@@ -106,16 +104,13 @@ def test_three_people_go_round_the_loop(
     annotator.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     sign_in(annotator, instance, logins["annotator"])
     annotator.goto(f"{instance.url}/projects/demo/task")
-    annotator.get_by_role("button", name="Start").click()
+    annotator.get_by_role("button", name="Get an item").click()
     judge_with_keys(annotator, 10)
     assert submitted(instance, logins) == before + 10
 
     plain = browser.new_context(viewport=wide, java_script_enabled=False).new_page()
     sign_in(plain, instance, logins["annotator"])
     plain.goto(f"{instance.url}/projects/demo/task")
-    start = plain.get_by_role("button", name="Continue").or_(plain.get_by_role("button", name="Start"))
-    if start.count():
-        start.first.click()
     judge_plain_forms(plain, 10)
     assert submitted(instance, logins) == before + 20
     assert "hold" in instance.manage("check_invariants")

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,14 +12,14 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from annotation.errors import Refused
-from annotation.jobs import claim_job, run_claimed
+from annotation.jobs import JobSuperseded, Progress, claim_job, run_claimed
 from annotation.models import AuditEvent, ConsentText, Item, Job, Judgment
 from annotation.services.judgments import Submission, correct_judgment, undo_judgment
 from annotation.services.leases import sweep_leases
 from annotation.services.people import give_consent
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.selectors import latest_release, release_pairs
-from exporters.services import fail_abandoned_releases, next_version, start_release
+from exporters.services import beating, cut_release, fail_abandoned_releases, next_version, start_release
 from exporters.settings import release_settings
 from exporters.snapshot import one_moment, select_rows
 from tests.exporters.releases import contents, cut, judge_item, judged_world
@@ -345,9 +346,6 @@ def test_a_second_delivery_of_the_job_does_nothing() -> None:
 
 def test_a_run_that_was_taken_over_leaves_nothing_behind() -> None:
     """The first worker stalls after its claim; the sweep gives the job to a second one, which freezes."""
-    from annotation.jobs import JobSuperseded, Progress
-    from exporters.services import cut_release
-
     world = judged_world([[-2, 1]])
     release, queued = start_release(
         project=world.project, actor=world.lead, settings=release_settings({}), now=NOW
@@ -365,6 +363,38 @@ def test_a_run_that_was_taken_over_leaves_nothing_behind() -> None:
     assert release.files.count() > 0
     folders = default_storage.listdir(f"releases/{world.project.pk}/{release.pk}")[0]
     assert folders == ["2"]
+
+
+def test_a_long_snapshot_keeps_its_heartbeat() -> None:
+    """Its transaction shows nothing outside, so without a beat of its own the sweep would take the job away."""
+    world = judged_world([[-2]])
+    _, queued = start_release(project=world.project, actor=world.lead, settings=release_settings({}), now=NOW)
+    job = claim_job(str(queued.pk), NOW)
+    assert job is not None
+    with beating(Progress(job), 0.1, seconds=0.02), one_moment():
+        Job.objects.get(pk=job.pk)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and heartbeat_seen_elsewhere(job) == NOW:
+            time.sleep(0.02)
+        assert heartbeat_seen_elsewhere(job) > NOW
+        assert Job.objects.get(pk=job.pk).heartbeat_at == NOW
+
+
+def heartbeat_seen_elsewhere(job: Job) -> datetime:
+    """As another connection sees it."""
+    found: list[datetime | None] = []
+
+    def look() -> None:
+        try:
+            found.append(Job.objects.get(pk=job.pk).heartbeat_at)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found[0] is not None
+    return found[0]
 
 
 def test_a_release_whose_job_died_is_marked_failed() -> None:
