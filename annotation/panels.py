@@ -1,4 +1,4 @@
-"""Panels of the project page. Higher rooms register theirs; this room never names them."""
+"""What higher rooms add to a project's pages: panels and entries of its navigation. This room never names them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,3 +22,16 @@ class Panel:
 
 overview_panels: Registry[Callable[[HttpRequest, Project], Panel | None]] = Registry("overview panel")
 """A panel answers None when the person has no business with it."""
+
+
+@dataclass(frozen=True)
+class NavigationEntry:
+    """A page of a project, for members in one of `roles`. `url_name` takes the project's slug alone."""
+
+    title: str
+    icon: str
+    url_name: str
+    roles: frozenset[str]
+
+
+project_navigation: Registry[NavigationEntry] = Registry("navigation entry")

@@ -10,7 +10,7 @@ class ExportersConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation.jobs import register_job
-        from annotation.panels import overview_panels
+        from annotation.panels import NavigationEntry, overview_panels, project_navigation
         from annotation.periodic import periodic_checks
         from exporters.formats import export_formats
         from exporters.formats.preference import preference
@@ -21,3 +21,6 @@ class ExportersConfig(AppConfig):
         register_job(JOB_KIND, cut_release)
         periodic_checks.register("abandoned releases", fail_abandoned_releases)
         overview_panels.register("releases", releases_panel)
+        project_navigation.register(
+            "releases", NavigationEntry("Releases", "package", "releases", frozenset({"engineer"}))
+        )

@@ -20,7 +20,7 @@ from annotation.errors import Refused
 from annotation.forms_console import ImportForm, MemberForm
 from annotation.kinds import Screen, judgment_kinds
 from annotation.models import Batch, Item, Job, Judgment, Project
-from annotation.panels import overview_panels
+from annotation.panels import overview_panels, project_navigation
 from annotation.selectors import batch_counts
 from annotation.selectors_console import (
     BatchRow,
@@ -62,6 +62,7 @@ def console_context(request: SignedInRequest, project: Project, here: str) -> di
         "is_reviewer": Role.REVIEWER in roles,
         "is_annotator": Role.ANNOTATOR in roles,
         "here": here,
+        "entries": [(key, entry) for key, entry in project_navigation if entry.roles & roles],
     }
 
 
