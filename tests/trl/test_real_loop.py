@@ -27,12 +27,22 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
     instance.stop()
 
 
-def test_2312_real_pairs_go_round_the_loop(instance: Instance, shared_data: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def token(instance: Instance) -> str:
     instance.manage("create_user", "lead@example.org", "--can-create-projects")
-    token = instance.manage("create_token", "lead@example.org").split()[-1]
-    api = httpx.Client(
-        base_url=f"{instance.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
-    )
+    return instance.manage("create_token", "lead@example.org").split()[-1]
+
+
+@pytest.fixture
+def api(instance: Instance, token: str) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"{instance.url}/api/v1", headers=headers, timeout=60) as client:
+        yield client
+
+
+def test_2312_real_pairs_go_round_the_loop(
+    instance: Instance, api: httpx.Client, token: str, shared_data: Path, tmp_path: Path
+) -> None:
     protocol = {"kind": "pairwise", "points": 7, "overlap": OVERLAP}
     body = {"slug": "hh", "name": "HH harmless", "protocol": protocol}
     assert api.post("/projects", json=body).status_code == 201
