@@ -8,7 +8,6 @@ against the others: 97.3 % on pandalm, 84.7 % on the strict part of UKPConvArg1.
 import csv
 import gzip
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ def test_surface_model_on_hh_holds_the_reference_figure(shared_data: Path, seed:
     held_out = [pairs[i] for i in test]
     model = train_model([pairs[i] for i in train], kind="surface", loss="bradley_terry", seed=seed)
     accuracy = pairwise_accuracy(model.margins(held_out), prompt_groups(held_out), seed=seed)
+    print(f"\nHH, surface, seed {seed}: {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]")
     assert accuracy.low <= 0.623 <= accuracy.high
     assert accuracy.low > 0.5
     # Asymmetric: a flipped sign gives the mirror image, which does not hold the figure.
@@ -42,23 +42,11 @@ def test_longer_loses_on_hh(shared_data: Path) -> None:
     """Length needs no training, so this is over all pairs; the reference is over three test parts."""
     pairs = hh_pairs(shared_data)
     longer, shorter = longer_wins(pairs, seed=0), shorter_wins(pairs, seed=0)
+    print(f"\nHH, longer wins: {longer.value:.3f} [{longer.low:.3f}, {longer.high:.3f}]")
     assert longer.low <= 0.433 <= longer.high
     assert longer.high < 0.5 < shorter.low
     assert longer.value + shorter.value == pytest.approx(1)
     assert longer.n_pairs == 2312
-
-
-def test_surface_run_takes_about_a_second(shared_data: Path) -> None:
-    """Under a second on a free core of 2026; the bound leaves room for a busy test machine."""
-    pairs = hh_pairs(shared_data)
-    train, test = split_by_prompt(pairs, seed=0)
-    best = np.inf
-    for _ in range(2):
-        start = time.process_time()
-        model = train_model([pairs[i] for i in train], seed=0)
-        model.margins([pairs[i] for i in test])
-        best = min(best, time.process_time() - start)
-    assert best < 3.0
 
 
 def test_random_labels_are_at_chance_as_often_as_the_interval_says(shared_data: Path) -> None:
@@ -75,6 +63,7 @@ def test_random_labels_are_at_chance_as_often_as_the_interval_says(shared_data: 
         model = fit_weights(encoder, encoded[train], groups[train], loss="bradley_terry", seed=seed)
         accuracy = pairwise_accuracy(encoded[test] @ model.weights, groups[test], seed=seed)
         holds_chance += accuracy.low <= 0.5 <= accuracy.high
+    print(f"\nrandom labels: the interval holds 0.5 in {holds_chance} of 100 seeds")
     assert 89 <= holds_chance <= 99
 
 

@@ -15,7 +15,7 @@ from annotation.simulation import SimulatedAnnotator, SimulationError, run_simul
 from annotation.simulation.accounts import simulated_tokens
 from annotation.simulation.references import truth_from_references
 
-BEST_SKILL, WORST_SKILL = 0.95, 0.6
+BEST_SKILL, WORST_SKILL = 0.9, 0.2
 
 
 class Command(BaseCommand):
@@ -33,9 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--tokens", type=Path, help="use these accounts, from create_annotators")
         parser.add_argument("--threads", type=int, default=4, help="how many work at once (default 4)")
         parser.add_argument("--judgments", type=int, help="stop after about so many judgments")
-        parser.add_argument(
-            "--skill", type=float, help="0 to 1 for all of them; default: 0.95 falling to 0.6"
-        )
+        parser.add_argument("--skill", type=float, help="0 to 1 for all of them; default: 0.9 falling to 0.2")
         parser.add_argument(
             "--position-bias", type=float, default=0.0, help="leaning to A, share of the scale"
         )
