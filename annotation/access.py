@@ -65,19 +65,11 @@ def access_batch(user: User, slug: str, number: int, *roles: str, token: ApiToke
 
 
 def access_item(user: User, slug: str, batch_number: int, number: int) -> Item:
-    """An item with all that is known of it: for leads and reviewers.
-
-    Who also judges in the project sees nothing of an open item before their own answer is in (I13).
-    """
+    """An item, for leads and reviewers; `is_theirs_to_judge` says whether they may see what is known of it."""
     batch = access_batch(user, slug, batch_number, Role.LEAD, Role.REVIEWER)
     item = batch.items.filter(number=number).prefetch_related("completions").first()
     if item is None:
         raise Http404("no such item")
-    judges = Role.ANNOTATOR in roles_in(user, batch.project)
-    if judges and batch.state == Batch.State.OPEN:
-        own = Assignment.objects.filter(item=item, annotator__user=user, state=Assignment.State.SUBMITTED)
-        if not own.exists():
-            raise PermissionDenied("You judge in this project: this item opens once your own answer is in.")
     return item
 
 

@@ -19,17 +19,10 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from annotation.access import access_project
 from annotation.errors import Refused
 from annotation.models import ApiToken, IdempotentCall, User
-
-
-class ProblemRenderer(JSONRenderer):
-    media_type = "application/problem+json"
-    format = "problem"
-
-
-class ApiError(Refused):
-    """A refusal raised by a view itself; see `Refused`."""
+from annotation.services.calls import forget_calls
 
 
 class ApiView(APIView):
@@ -54,19 +47,15 @@ class ApiView(APIView):
         return cast(ApiToken, self.request.auth)
 
 
-class ProjectAPIView(ApiView):
-    """A view below /projects/{slug}/ or of something that belongs to a project."""
-
-
 def checked(serializer_class: type[BaseSerializer[Any]], request: Request) -> dict[str, Any]:
     """The validated body. Unknown fields are an error that names them, so that no typo passes silently."""
     if not isinstance(request.data, Mapping):
-        raise ApiError("Send a JSON object.", field="body")
+        raise Refused("Send a JSON object.", field="body")
     serializer = serializer_class(data=request.data)
     known = set(getattr(serializer, "fields", {}))
     unknown = sorted(str(key) for key in set(request.data) - known)
     if unknown:
-        raise ApiError(
+        raise Refused(
             f"Unknown field {unknown[0]!r}; there are: {', '.join(sorted(known))}.",
             code="unknown",
             field=unknown[0],
@@ -151,10 +140,15 @@ def problem(
 View = TypeVar("View", bound=Callable[..., Response])
 
 
+SECRET_FIELDS = frozenset({"one_time_password"})
+"""Shown once: left out of the answer that is remembered, so a replay has everything else."""
+
+
 def idempotent(method: View) -> View:
     """Honour `Idempotency-Key`: the same call again gets the same answer, stored with the change.
 
-    Kept 24 hours per (person, route, key). The same key with another body is refused with 409.
+    Kept 24 hours per (person, route, key). The same key with another body is refused with 409. Who has lost
+    the project meanwhile, or comes with a token that does not reach it, gets the 404 of anybody outside.
     """
 
     @wraps(method)
@@ -163,34 +157,45 @@ def idempotent(method: View) -> View:
         if not key:
             return method(view, request, *args, **kwargs)
         if len(key) > 200:
-            raise ApiError("An Idempotency-Key has at most 200 characters.", field="Idempotency-Key")
+            raise Refused("An Idempotency-Key has at most 200 characters.", field="Idempotency-Key")
+        if "slug" in kwargs:
+            access_project(view.user, kwargs["slug"], token=view.token)
+        now = timezone.now()
         body_hash = request_hash(request)
         with transaction.atomic():
             # Race: the same call twice at once. The advisory lock on the key makes them take turns.
             lock_key(view.user.pk, request.path, key)
-            earlier = IdempotentCall.objects.filter(user=view.user, route=request.path[:200], key=key).first()
+            forget_calls(now)
+            calls = IdempotentCall.objects.filter(user=view.user, route=request.path[:200], key=key)
+            earlier = calls.first()
             if earlier is not None:
-                if bytes(earlier.body_hash) != body_hash:
-                    raise ApiError(
-                        "This Idempotency-Key came before with another body.",
-                        code="conflict",
-                        field="Idempotency-Key",
-                        status=status.HTTP_409_CONFLICT,
-                    )
-                return Response(earlier.answer, status=earlier.status)
+                return remembered(earlier, body_hash)
             response = method(view, request, *args, **kwargs)
+            answer = {name: value for name, value in response.data.items() if name not in SECRET_FIELDS}
             IdempotentCall.objects.create(
                 user=view.user,
                 route=request.path[:200],
                 key=key,
                 body_hash=body_hash,
                 status=response.status_code,
-                answer=json.loads(JSONRenderer().render(response.data)),
-                created_at=timezone.now(),
+                answer=json.loads(JSONRenderer().render(answer)),
+                created_at=now,
             )
             return response
 
     return cast(View, call)
+
+
+def remembered(earlier: IdempotentCall, body_hash: bytes) -> Response:
+    """The earlier answer. Raises Refused when the body was another one."""
+    if bytes(earlier.body_hash) != body_hash:
+        raise Refused(
+            "This Idempotency-Key came before with another body.",
+            code="conflict",
+            field="Idempotency-Key",
+            status=status.HTTP_409_CONFLICT,
+        )
+    return Response(earlier.answer, status=earlier.status)
 
 
 def request_hash(request: Request) -> bytes:

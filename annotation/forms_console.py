@@ -11,11 +11,6 @@ from annotation.importers import importers
 from annotation.models import ApiToken, Membership, Project, ProtocolVersion
 
 EXPIRY_DAYS = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
-FORMAT_NAMES = {
-    "jsonl": "JSON lines of Concord: prompt and completions",
-    "hh": "Anthropic transcripts: chosen and rejected",
-    "trl": "TRL rows: prompt, chosen, rejected",
-}
 
 
 class ConsoleForm(forms.Form):
@@ -62,7 +57,7 @@ class ImportForm(ConsoleForm):
     def __init__(self, *args: Any, protocol: ProtocolVersion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["overlap"].initial = protocol.overlap
-        choices = [(key, FORMAT_NAMES.get(key, key)) for key, _ in importers]
+        choices = [(key, importer.name) for key, importer in importers]
         self.fields["format"] = forms.ChoiceField(
             label="Format", choices=choices, initial="jsonl", widget=forms.RadioSelect
         )

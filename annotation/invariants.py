@@ -113,13 +113,18 @@ INVARIANTS = [
     ),
     Invariant(
         "I8",
-        "the attempt numbers of a slot are 1, 2, …, as many as its leases; a void slot of work was replaced",
+        "the attempt numbers of a slot are 1, 2, …, as many as its leases; who is voided is excluded",
         """
         SELECT format('assignment %%s: attempt %%s, %%s leases, highest %%s',
                       a.id, a.attempt, count(l.id), coalesce(max(l.attempt), 0))
         FROM annotation_assignment a LEFT JOIN annotation_lease l ON l.assignment_id = a.id
         GROUP BY a.id
         HAVING a.attempt <> count(l.id) OR a.attempt <> coalesce(max(l.attempt), 0)
+        UNION ALL
+        SELECT format('assignment %%s is void, but annotator %%s is not excluded from its item', a.id, a.annotator_id)
+        FROM annotation_assignment a
+        LEFT JOIN annotation_exclusion x ON x.item_id = a.item_id AND x.annotator_id = a.annotator_id
+        WHERE a.state = 'void' AND a.annotator_id IS NOT NULL AND x.id IS NULL
         """,
     ),
     Invariant(

@@ -37,7 +37,7 @@ class AnswerError(ValueError):
 class Screen:
     """What one annotator is shown: the protocol's criteria and the completions in screen order.
 
-    `completions[0]` carries label "A". `protocol.criteria_in_order` ends with the criterion `overall`.
+    `completions[0]` carries label "A". `criteria` ends with the criterion `overall`.
     """
 
     protocol: "ProtocolVersion"

@@ -1,5 +1,6 @@
 """JSON bodies, with odd text refused before anything else sees it."""
 
+import math
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -38,6 +39,8 @@ def refuse_odd_values(data: Any) -> None:
             refuse_odd_text(value)
         elif isinstance(value, int) and abs(value) >= INTEGER_MAX:
             raise ParseError("The JSON holds an integer of 2^63 or more.")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ParseError("The JSON holds a number beyond what a float can hold.")
         elif isinstance(value, dict):
             stack += [(part, depth + 1) for pair in value.items() for part in pair]
         elif isinstance(value, list):

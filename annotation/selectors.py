@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef
 
 from annotation.kinds import Screen
 from annotation.models import (
@@ -13,6 +13,7 @@ from annotation.models import (
     Batch,
     Completion,
     Criterion,
+    Exclusion,
     GuidelineVersion,
     Judgment,
     Membership,
@@ -103,17 +104,21 @@ def annotator_progress(annotator: Membership, batch: Batch) -> AnnotatorProgress
     open_to_me = Assignment.objects.filter(
         item=OuterRef("pk"), state=Assignment.State.OPEN, purpose=Assignment.Purpose.WORK
     )
-    total = batch.items.filter(
-        Exists(mine) | (Exists(open_to_me) & ~Exists(excluded_items(annotator)))
-    ).count()
+    excluded = Exclusion.objects.filter(item=OuterRef("pk"), annotator=annotator)
+    total = batch.items.filter(Exists(mine) | (Exists(open_to_me) & ~Exists(excluded))).count()
     done = Assignment.objects.filter(
         batch=batch, annotator=annotator, state=Assignment.State.SUBMITTED
     ).count()
     return AnnotatorProgress(done=done, total=total)
 
 
-def excluded_items(annotator: Membership) -> QuerySet[Membership]:
-    return annotator.exclusions.filter(item=OuterRef("pk")).values("pk")  # type: ignore[return-value]
+def has_unfinished_slots(project: Project) -> bool:
+    """Whether anybody still has something to judge in an open batch, or holds it."""
+    return Assignment.objects.filter(
+        batch__project=project,
+        batch__state=Batch.State.OPEN,
+        state__in=[Assignment.State.OPEN, Assignment.State.LEASED],
+    ).exists()
 
 
 def own_judgments(annotator: Membership, limit: int = 20) -> list[Judgment]:
@@ -125,28 +130,16 @@ def own_judgments(annotator: Membership, limit: int = 20) -> list[Judgment]:
     )
 
 
+def newest_of_chain(judgment: Judgment) -> Judgment:
+    """The current end of the chain of corrections: a page from before a correction still finds it."""
+    while (later := Judgment.objects.filter(supersedes=judgment).first()) is not None:
+        judgment = later
+    return judgment
+
+
 def active_seconds_since(annotator: Membership, since: datetime) -> float:
     """Seconds of active judging since then; judgments without a time count nothing."""
     seconds = annotator.judgments.filter(created_at__gte=since, active_seconds__isnull=False).values_list(
         "active_seconds", flat=True
     )
     return sum(value for value in seconds if value is not None)
-
-
-def open_projects(annotators: Sequence[Membership]) -> dict[int, int]:
-    """Open work slots by project id, over all open batches."""
-    rows = (
-        Project.objects.filter(pk__in=[a.project_id for a in annotators])
-        .annotate(
-            n=Count(
-                "batches__assignments",
-                filter=Q(
-                    batches__state=Batch.State.OPEN,
-                    batches__assignments__state=Assignment.State.OPEN,
-                    batches__assignments__purpose=Assignment.Purpose.WORK,
-                ),
-            )
-        )
-        .values_list("pk", "n")
-    )
-    return dict(rows)

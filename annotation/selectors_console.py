@@ -16,6 +16,7 @@ from annotation.models import (
     Item,
     Job,
     Judgment,
+    Lease,
     Membership,
     Project,
     ProtocolVersion,
@@ -241,17 +242,24 @@ def neighbours(item: Item) -> Neighbours:
 
 
 def is_theirs_to_judge(user: User, item: Item) -> bool:
-    """Whether `user` also judges in the project and has not answered this item yet (I13).
+    """Whether `user` also judges in the project and may still answer this item (I13).
 
-    Somebody who is excluded from the item will never be asked, so nothing can sway them.
+    They may while they hold it. Otherwise not after an answer, nor once they gave it back or lost it: what
+    they send then never counts. Who was shown it before may have it open in a browser, in a closed batch too.
     """
     annotator = Membership.objects.filter(
         project_id=item.project_id, user=user, role=Membership.Role.ANNOTATOR, is_active=True
     ).first()
     if annotator is None:
         return False
-    answered = Judgment.objects.filter(item=item, annotator=annotator).exists()
-    return not answered and not item.exclusions.filter(annotator=annotator).exists()
+    if item.assignments.filter(annotator=annotator, state=Assignment.State.LEASED).exists():
+        return True
+    if Judgment.objects.filter(item=item, annotator=annotator).exists():
+        return False
+    if Exclusion.objects.filter(item=item, annotator=annotator).exists():
+        return False
+    was_shown = Lease.objects.filter(assignment__item=item, annotator=annotator)
+    return item.batch.state == Batch.State.OPEN or was_shown.exists()
 
 
 def item_screen(item: Item) -> Screen:

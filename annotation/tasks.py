@@ -16,12 +16,22 @@ def run_job(job_id: str) -> None:
 
 @shared_task(name="annotation.tasks.sweep")
 def sweep() -> None:
-    """Frees expired leases, sends lost jobs again, and runs the checks of the higher rooms."""
+    """Frees expired leases, sends lost jobs again, and runs the checks of the higher rooms.
+
+    One that fails keeps none of the others from running; the task fails at the end, naming it.
+    """
     now = timezone.now()
     sweep_leases(now)
     sweep_jobs(now)
-    for _, check in periodic_checks:
-        check(now)
+    failures = []
+    for key, check in periodic_checks:
+        try:
+            check(now)
+        except Exception as error:  # noqa: BLE001  (raised again below)
+            error.add_note(f"in the periodic check {key!r}")
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("periodic checks failed", failures)
 
 
 @shared_task(name="annotation.tasks.seal_audit")

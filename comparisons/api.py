@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.access import access_project
-from annotation.api_base import ProjectAPIView
+from annotation.api_base import ApiView
 from comparisons.models import AgreementReport
 from comparisons.panels import SEES_AGREEMENT
 from comparisons.selectors import latest_agreement
@@ -65,7 +65,7 @@ def result_json(report: AgreementReport) -> dict[str, Any]:
     return result
 
 
-class AgreementView(ProjectAPIView):
+class AgreementView(ApiView):
     @extend_schema(responses={200: AgreementOutput}, operation_id="agreement_retrieve")
     def get(self, request: Request, slug: str) -> Response:
         project = access_project(self.user, slug, *SEES_AGREEMENT, token=self.token)

@@ -1,11 +1,13 @@
 """The road from a request to a release or one of its files: for engineers of the project."""
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from annotation.access import Role, access_project
-from annotation.models import ApiToken, User
+from annotation.models import ApiToken, Project, User
 from exporters.models import Release, ReleaseFile
 from exporters.selectors import latest_release
+from exporters.stream import has_work_left
 
 
 def access_release(user: User, slug: str, version: str, token: ApiToken | None = None) -> Release:
@@ -27,9 +29,16 @@ def access_release(user: User, slug: str, version: str, token: ApiToken | None =
 def access_release_file(
     user: User, slug: str, version: str, name: str, token: ApiToken | None = None
 ) -> ReleaseFile:
-    """A file of a frozen release."""
+    """A file of a frozen release, for somebody who has nothing left to judge in the project."""
     release = access_release(user, slug, version, token)
+    refuse_who_still_judges(user, release.project)
     file = release.files.filter(name=name).select_related("successor").first()
     if file is None:
         raise Http404("no such file")
     return file
+
+
+def refuse_who_still_judges(user: User, project: Project) -> None:
+    """Raises PermissionDenied for who would see answers of others before giving their own (I13)."""
+    if has_work_left(user, project):
+        raise PermissionDenied("You judge in this project yourself; judge what is left for you first.")

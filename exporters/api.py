@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.access import Role, access_project
-from annotation.api_base import ApiError, Pages, ProjectAPIView, idempotent, problem
+from annotation.api_base import ApiView, Pages, idempotent, problem
+from annotation.errors import Refused
 from exporters.access import access_release, access_release_file
 from exporters.models import Release
 from exporters.selectors import manifest_json, release_json, releases_of
@@ -48,7 +49,7 @@ class ReleasePages(Pages):
     ordering = "-number"
 
 
-class ReleasesView(ProjectAPIView):
+class ReleasesView(ApiView):
     @extend_schema(responses={200: dict}, operation_id="releases_list")
     def get(self, request: Request, slug: str) -> Response:
         """All releases of the project, newest first."""
@@ -63,11 +64,11 @@ class ReleasesView(ProjectAPIView):
         """Cut a release: a job that takes a snapshot and writes its files."""
         project = access_project(self.user, slug, Role.ENGINEER, token=self.token)
         if not isinstance(request.data, Mapping):
-            raise ApiError("Send a JSON object.", field="body")
+            raise Refused("Send a JSON object.", field="body")
         body = dict(request.data)
         version = body.pop("version", None)
         if version is not None and not isinstance(version, str):
-            raise ApiError("A version is a text.", field="version")
+            raise Refused("A version is a text.", field="version")
         release, job = start_release(
             project=project,
             actor=self.user,
@@ -78,7 +79,7 @@ class ReleasesView(ProjectAPIView):
         return Response({"release": release.version, "job": str(job.pk)}, status=202)
 
 
-class ReleaseView(ProjectAPIView):
+class ReleaseView(ApiView):
     @extend_schema(responses={200: dict}, operation_id="releases_retrieve")
     def get(self, request: Request, slug: str, version: str) -> Response:
         """The manifest: files with their hashes, rows, card, head of the audit log. `latest` works."""
@@ -99,7 +100,7 @@ class AnyContent(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class ReleaseFileView(ProjectAPIView):
+class ReleaseFileView(ApiView):
     content_negotiation_class = AnyContent
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})

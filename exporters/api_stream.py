@@ -1,20 +1,21 @@
 """The judgment stream: GET …/judgments?after=."""
 
-from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.access import Role, access_project
-from annotation.api_base import ApiError, ProjectAPIView
-from exporters.stream import Cursor, has_work_left, judgments_after, judgments_json
+from annotation.api_base import ApiView
+from annotation.errors import Refused
+from exporters.access import refuse_who_still_judges
+from exporters.stream import Cursor, judgments_after, judgments_json
 
 LIMIT = 500
 LIMIT_MAX = 2000
 
 
-class JudgmentStreamView(ProjectAPIView):
+class JudgmentStreamView(ApiView):
     @extend_schema(
         responses={200: dict},
         parameters=[
@@ -29,8 +30,7 @@ class JudgmentStreamView(ProjectAPIView):
         when there is nothing more for now.
         """
         project = access_project(self.user, slug, Role.REVIEWER, Role.ENGINEER, token=self.token)
-        if has_work_left(self.user, project):
-            raise PermissionDenied("You judge in this project yourself; judge what is left for you first.")
+        refuse_who_still_judges(self.user, project)
         cursor = cursor_of(request)
         limit = limit_of(request)
         found = judgments_after(project, cursor, limit)
@@ -52,11 +52,11 @@ def cursor_of(request: Request) -> Cursor:
     try:
         return Cursor.parse(text) if text else Cursor()
     except ValueError:
-        raise ApiError("Send `after` as an earlier answer gave it, or leave it out.", field="after") from None
+        raise Refused("Send `after` as an earlier answer gave it, or leave it out.", field="after") from None
 
 
 def limit_of(request: Request) -> int:
     text = request.query_params.get("limit", str(LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= LIMIT_MAX):
-        raise ApiError(f"Use a whole number between 1 and {LIMIT_MAX}.", field="limit")
+        raise Refused(f"Use a whole number between 1 and {LIMIT_MAX}.", field="limit")
     return int(text)

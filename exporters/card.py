@@ -183,14 +183,14 @@ def split_table(facts: ReleaseFacts) -> str:
 
 
 LABEL_STORIES = {
-    "majority": "One row for each pair of answers: the answer that more judgments preferred, whatever their strength.",
+    "majority": "One row for each pair of completions: the one that more judgments preferred, whatever their strength.",
     "every": "One row for each judgment, so people who disagree give rows that disagree.",
-    "mean_strength": "One row for each pair of answers: the sign of the mean of all signed preferences.",
+    "mean_strength": "One row for each pair of completions: the sign of the mean of all signed preferences.",
     "reference": "The label that came with the imported data. No judgment of this project was used.",
 }
 DROPPED_STORIES = {
     "tie": "left out as a tie",
-    "identical": "left out because both answers read the same",
+    "identical": "left out because both completions read the same",
     "too_few_judgments": "left out for too few judgments",
     "no_reference": "left out because the data brought no label for them",
 }
@@ -226,9 +226,9 @@ def label_story(facts: ReleaseFacts) -> str:
 
 
 ASKED = {
-    "pairwise": "People saw two answers side by side and said which is better overall.",
-    "ranking": "People ranked all answers; each two of them with different ranks are a pair.",
-    "rating": "People rated each answer by itself; each two with different overall values are a pair.",
+    "pairwise": "People saw two completions side by side and said which is better overall.",
+    "ranking": "People ranked all completions; each two of them with different ranks are a pair.",
+    "rating": "People rated each completion by itself; each two with different overall values are a pair.",
 }
 
 

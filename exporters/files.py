@@ -6,7 +6,6 @@ pyarrow, which the lock file pins.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from typing import IO, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from exporters.checksums import sha256_of
 
 ROWS_PER_SHARD = 100_000
 CHUNK = 1_000
@@ -144,13 +145,3 @@ def write_text(folder: Path, name: str, text: str, kind: str) -> WrittenFile:
 
 def describe(path: Path, kind: str, *, split: str = "", rows: int = 0) -> WrittenFile:
     return WrittenFile(path.name, kind, path.stat().st_size, sha256_of(path), split, rows)
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def checksums(files: Iterable[tuple[str, str]]) -> str:
-    """SHA256SUMS of (name, hex digest) pairs, in the form that `sha256sum -c` reads."""
-    return "".join(f"{digest}  {name}\n" for name, digest in sorted(files))

@@ -1,19 +1,14 @@
-"""Reads of releases: lists, the manifest, and the pairs of a frozen release for training."""
+"""Reads of releases: lists, files and the manifest."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 
 from annotation.models import Job, Project
-from exporters.formats import Messages
 from exporters.models import Release, ReleaseFile
 from exporters.services import JOB_KIND
 from exporters.settings import SPLITS
-
-ROWS_AT_ONCE = 500
 
 
 def latest_release(project: Project) -> Release | None:
@@ -24,38 +19,6 @@ def latest_release(project: Project) -> Release | None:
 def releases_of(project: Project) -> QuerySet[Release]:
     """All releases, newest first."""
     return project.releases.select_related("created_by").order_by("-number")
-
-
-@dataclass(frozen=True, slots=True)
-class ReleasePair:
-    """One row of a frozen release. Rows with the same `prompt_hash` have the same prompt and the same `split`."""
-
-    prompt: Messages
-    chosen: Messages
-    rejected: Messages
-    split: str
-    prompt_hash: str
-    strength: float | None
-    is_tie: bool
-    judgments: int
-
-
-def release_pairs(release: Release, split: str = "") -> Iterator[ReleasePair]:
-    """The rows of `release` in their order, of one side of the split or of all; streamed."""
-    rows = release.rows.select_related("item", "chosen", "rejected").order_by("number")
-    if split:
-        rows = rows.filter(split=split)
-    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
-        yield ReleasePair(
-            prompt=row.item.prompt,
-            chosen=row.chosen.messages,
-            rejected=row.rejected.messages,
-            split=row.split,
-            prompt_hash=row.item.prompt_hash,
-            strength=row.strength,
-            is_tie=row.is_tie,
-            judgments=len(row.judgment_ids),
-        )
 
 
 def sides_of(release: Release) -> list[tuple[str, dict[str, int]]]:

@@ -22,8 +22,9 @@ from annotation.errors import Refused
 from annotation.jobs import JobFailed, JobSuperseded, Progress, enqueue_job
 from annotation.models import AuditEvent, Job, Project, User
 from exporters.card import ReleaseFacts, counted, dataset_card, manifest
+from exporters.checksums import checksums
 from exporters.content import SelectedContent
-from exporters.files import WrittenFile, checksums, write_dataset, write_text
+from exporters.files import WrittenFile, write_dataset, write_text
 from exporters.formats import export_formats
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.settings import ReleaseSettings, release_settings
@@ -111,7 +112,7 @@ def cut_release(job: Job, progress: Progress) -> dict[str, Any]:
     except JobSuperseded:
         raise
     except Exception:
-        Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(state=Release.State.FAILED)
+        fail_release(release, job.created_by, timezone.now())
         raise
 
 
@@ -185,13 +186,13 @@ def why_empty(selection: Selection, settings: ReleaseSettings) -> str:
     reasons = {
         "too_few_judgments": f"fewer than {counted(settings.min_judgments, 'judgment')} that may be released",
         "tie": "ties",
-        "identical": "two answers that read the same",
+        "identical": "two completions that read the same",
         "no_reference": "no label that came with the data",
     }
     parts = [
         f"{selection.dropped[key]:,} with {words}" for key, words in reasons.items() if selection.dropped[key]
     ]
-    return f"There is nothing to release. Pairs of answers left out: {', '.join(parts)}."
+    return f"There is nothing to release. Pairs of completions left out: {', '.join(parts)}."
 
 
 def sealed_head(selection: Selection, progress: Progress) -> tuple[int, bytes]:
@@ -336,4 +337,21 @@ def fail_abandoned_releases(now: datetime) -> None:
         key=Cast(OuterRef("pk"), CharField()),
         state__in=[Job.State.QUEUED, Job.State.RUNNING],
     )
-    Release.objects.filter(~Exists(working), state=Release.State.BUILDING).update(state=Release.State.FAILED)
+    abandoned = Release.objects.filter(~Exists(working), state=Release.State.BUILDING)
+    for release in abandoned.select_related("project"):
+        fail_release(release, None, now)
+
+
+def fail_release(release: Release, actor: User | None, now: datetime) -> None:
+    """Mark a release that is still building as failed; its name is free again."""
+    with transaction.atomic():
+        building = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING)
+        if building.update(state=Release.State.FAILED):
+            record_audit(
+                project=release.project,
+                actor=actor,
+                action="release.failed",
+                obj=release,
+                now=now,
+                data={"version": release.version},
+            )

@@ -76,9 +76,9 @@ def label_name(value: Any) -> str:
             code="not_available",
             field="labels",
         )
-    if value not in LABELS:
+    if not isinstance(value, str) or value not in LABELS:
         raise Refused(f"The labels are {', '.join(LABELS)}.", field="labels")
-    return str(value)
+    return value
 
 
 def ties_name(value: Any) -> str:
@@ -88,9 +88,9 @@ def ties_name(value: Any) -> str:
             code="not_available",
             field="ties",
         )
-    if value not in TIES:
+    if not isinstance(value, str) or value not in TIES:
         raise Refused(f"Ties can be {' or '.join(TIES)}.", field="ties")
-    return str(value)
+    return value
 
 
 def format_names(value: Any) -> tuple[str, ...]:

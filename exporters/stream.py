@@ -63,19 +63,19 @@ def judgments_after(project: Project, cursor: Cursor, limit: int) -> list[Judgme
 
 
 def has_work_left(user: User, project: Project) -> bool:
-    """Whether `user` also judges here and may yet be offered an item that they have not judged (I13)."""
+    """Whether `user` also judges here and may yet answer: an item they hold, or one they may be offered (I13)."""
     annotator = Membership.objects.filter(
         project=project, user=user, role=Membership.Role.ANNOTATOR, is_active=True
     ).first()
     if annotator is None:
         return False
+    slots = Assignment.objects.filter(batch__project=project)
+    # What they hold they may still answer, also in a batch that was closed meanwhile.
+    if slots.filter(annotator=annotator, state=Assignment.State.LEASED).exists():
+        return True
     judged = Judgment.objects.filter(item=OuterRef("item"), annotator=annotator)
     excluded = Exclusion.objects.filter(item=OuterRef("item"), annotator=annotator)
-    free = Assignment.objects.filter(
-        batch__project=project,
-        batch__state="open",
-        state__in=[Assignment.State.OPEN, Assignment.State.LEASED],
-    )
+    free = slots.filter(batch__state="open", state__in=[Assignment.State.OPEN, Assignment.State.LEASED])
     return free.filter(~Exists(judged), ~Exists(excluded)).exists()
 
 

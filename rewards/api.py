@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.access import access_project
-from annotation.api_base import Pages, ProjectAPIView, checked, idempotent
+from annotation.api_base import ApiView, Pages, checked, idempotent
 from rewards.access import SEES_RUNS, STARTS_RUNS, access_reward_run
 from rewards.evaluation import CHANCE
 from rewards.models import RewardRun
@@ -112,7 +112,7 @@ def figures_json(run: RewardRun) -> dict[str, Any]:
     }
 
 
-class RewardRunsView(ProjectAPIView):
+class RewardRunsView(ApiView):
     @extend_schema(responses={200: RewardRunOutput(many=True)}, operation_id="reward_runs_list")
     def get(self, request: Request, slug: str) -> Response:
         project = access_project(self.user, slug, *SEES_RUNS, token=self.token)
@@ -134,7 +134,7 @@ class RewardRunsView(ProjectAPIView):
         return Response({"run": run.pk, "job": str(run.job_id)}, status=202)
 
 
-class RewardRunView(ProjectAPIView):
+class RewardRunView(ApiView):
     @extend_schema(responses={200: RewardRunOutput}, operation_id="reward_runs_retrieve")
     def get(self, request: Request, slug: str, run: int) -> Response:
         return Response(run_json(access_reward_run(self.user, slug, run, token=self.token)))

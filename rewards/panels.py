@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from annotation.access import roles_in
 from annotation.models import Project, User
 from annotation.panels import Panel
-from exporters.models import Release
+from exporters.selectors import latest_release
 from rewards.access import SEES_RUNS, STARTS_RUNS
 from rewards.charts import NARROW, forest_of
 from rewards.models import RewardRun
@@ -34,7 +34,7 @@ def reward_panel(request: HttpRequest, project: Project) -> Panel | None:
             "forest": forest_of(shown) if shown else None,
             "narrow": forest_of(shown, NARROW) if shown else None,
             "models": RewardRun.Model.choices,
-            "has_release": Release.objects.filter(project=project, state=Release.State.FROZEN).exists(),
+            "has_release": latest_release(project) is not None,
             "may_start": bool(roles & set(STARTS_RUNS)),
         },
     )

@@ -20,7 +20,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
@@ -76,10 +75,6 @@ class TrainedModel:
     def score(self, prompt: str, completion: str) -> float:
         """The reward of one completion, unbounded; only differences within a prompt mean anything."""
         return float((self.encoder.encode(prompt, completion) @ self.weights)[0])
-
-    def preference_probability(self, pair: PreferencePair) -> float:
-        """The model's probability in (0, 1) that ``chosen`` is preferred (for ``bradley_terry``)."""
-        return float(expit(self.margins([pair])[0]))
 
 
 def train_model(

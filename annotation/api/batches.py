@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.access import Role, access_batch, access_project
-from annotation.api_base import Pages, ProjectAPIView, checked, idempotent
+from annotation.api_base import ApiView, Pages, checked, idempotent
 from annotation.models import Batch
 from annotation.selectors import BatchCounts, batch_counts
 from annotation.services.batches import close_batch, start_import, too_large
@@ -62,7 +62,7 @@ def batch_json(batch: Batch, counts: BatchCounts) -> dict[str, Any]:
     }
 
 
-class BatchesView(ProjectAPIView):
+class BatchesView(ApiView):
     parser_classes = (MultiPartParser,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -93,14 +93,14 @@ class BatchesView(ProjectAPIView):
         return Response({"batch": batch and batch.number, "job": str(job.pk)}, status=202)
 
 
-class BatchView(ProjectAPIView):
+class BatchView(ApiView):
     @extend_schema(responses={200: dict}, operation_id="batches_retrieve")
     def get(self, request: Request, slug: str, number: int) -> Response:
         batch = access_batch(self.user, slug, number, token=self.token)
         return Response(batch_json(batch, batch_counts([batch])[batch.pk]))
 
 
-class CloseBatchView(ProjectAPIView):
+class CloseBatchView(ApiView):
     @extend_schema(request=None, responses={200: dict}, operation_id="batches_close")
     @idempotent
     def post(self, request: Request, slug: str, number: int) -> Response:

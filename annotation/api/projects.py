@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -10,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.access import Role, access_job, access_project, reachable_projects
-from annotation.api_base import ApiError, ApiView, Pages, ProjectAPIView, checked, idempotent
+from annotation.api_base import ApiView, Pages, checked, idempotent
+from annotation.errors import Refused
 from annotation.models import Job, Project
 from annotation.selectors import batch_counts, current_guideline
 from annotation.services.people import add_member
@@ -82,11 +84,9 @@ class ProjectsView(ApiView):
     @idempotent
     def post(self, request: Request) -> Response:
         if not self.user.can_create_projects:
-            raise ApiError(
-                "Your account may not create projects; ask the operator.", code="forbidden", status=403
-            )
+            raise PermissionDenied("Your account may not create projects; ask the operator.")
         if self.token.is_limited_to_projects:
-            raise ApiError("This token is limited to some projects.", code="forbidden", status=403)
+            raise PermissionDenied("This token is limited to some projects.")
         data = checked(ProjectInput, request)
         protocol = checked_protocol(data["protocol"])
         project = create_project(
@@ -104,7 +104,7 @@ def checked_protocol(settings: dict[str, Any]) -> dict[str, Any]:
     serializer = ProtocolInput(data=settings)
     unknown = sorted(set(settings) - set(serializer.fields))
     if unknown:
-        raise ApiError(
+        raise Refused(
             f"Unknown field {unknown[0]!r}; there are: {', '.join(sorted(serializer.fields))}.",
             code="unknown",
             field=f"protocol.{unknown[0]}",
@@ -114,13 +114,13 @@ def checked_protocol(settings: dict[str, Any]) -> dict[str, Any]:
     return dict(serializer.validated_data)
 
 
-class ProjectView(ProjectAPIView):
+class ProjectView(ApiView):
     @extend_schema(responses={200: dict}, operation_id="projects_retrieve")
     def get(self, request: Request, slug: str) -> Response:
         return Response(project_json(access_project(self.user, slug, token=self.token)))
 
 
-class ProtocolsView(ProjectAPIView):
+class ProtocolsView(ApiView):
     @extend_schema(request=ProtocolInput, responses={201: dict})
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
@@ -130,7 +130,7 @@ class ProtocolsView(ProjectAPIView):
         return Response({"version": protocol.number, "kind": protocol.kind}, status=201)
 
 
-class GuidelinesView(ProjectAPIView):
+class GuidelinesView(ApiView):
     @extend_schema(request=GuidelineInput, responses={201: dict})
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
@@ -140,7 +140,7 @@ class GuidelinesView(ProjectAPIView):
         return Response({"version": guideline.number}, status=201)
 
 
-class MembersView(ProjectAPIView):
+class MembersView(ApiView):
     @extend_schema(request=MemberInput, responses={201: dict})
     @idempotent
     def post(self, request: Request, slug: str) -> Response:

@@ -9,8 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.access import Role, access_annotator, access_assignment, access_batch, access_judgment
-from annotation.api_base import ApiView, ProjectAPIView, checked, idempotent
+from annotation.access import access_annotator, access_assignment, access_batch, access_judgment
+from annotation.api_base import ApiView, checked, idempotent
 from annotation.models import Assignment, Completion, Lease, Membership
 from annotation.selectors import screen_of
 from annotation.services.judgments import (
@@ -89,7 +89,7 @@ def lease_json(lease: Lease) -> dict[str, Any]:
     }
 
 
-class LeaseView(ProjectAPIView):
+class LeaseView(ApiView):
     scopes = {"POST": "annotate"}
 
     @extend_schema(request=LeaseInput, responses={200: dict, 204: None})
@@ -104,10 +104,8 @@ class LeaseView(ProjectAPIView):
 
 
 def holder(view: ApiView, assignment: Assignment) -> Membership:
-    """The membership of the person who asks, in the project of an assignment they hold or held."""
-    return Membership.objects.select_related("project", "user").get(
-        project_id=assignment.batch.project_id, user=view.user, role=Role.ANNOTATOR
-    )
+    """The person who asks, in the project of an assignment they hold or held."""
+    return access_annotator(view.user, assignment.batch.project.slug, token=view.token)
 
 
 def submission(request: Request) -> Submission:

@@ -5,7 +5,6 @@ the HTTP interface like anybody's. Every step looks first whether it has been do
 interrupted is taken up by the next one.
 """
 
-import secrets
 import time
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +15,12 @@ import httpx
 from annotation.demo.content import DATA, PROJECTS, DemoBatch, DemoProject, consent, demo_truth, guide
 from annotation.models import Batch, Membership, Project, User
 from annotation.runtime.errors import RuntimeFault
-from annotation.runtime.instance import read_json, write_json
-from annotation.services.people import add_member, create_token, create_user, give_consent
+from annotation.runtime.instance import LOGINS_FILE, read_json, write_json
+from annotation.services.people import add_member, create_token, create_user, give_consent, reset_password
 from annotation.services.projects import create_project
 from annotation.simulation import InstanceClient, SimulatedAnnotator, SimulationError, run_simulation
 from annotation.simulation.accounts import simulated_tokens
 
-LOGINS_FILE = "logins.json"
 DOMAIN = "demo.concord.invalid"
 ROLES = ("lead", "reviewer", "annotator", "engineer")
 JOB_SECONDS = 120
@@ -72,9 +70,7 @@ def _login(role: str, now: datetime) -> dict[str, str]:
             email=email, now=now, name=f"Demo {role}", can_create_projects=role == "lead"
         )
     else:
-        password = secrets.token_urlsafe(12)
-        user.set_password(password)
-        user.save(update_fields=["password"])
+        password = reset_password(user=user, now=now)
     token = create_token(user=user, now=now, name="demo")
     return {"email": email, "password": password, "token": token}
 

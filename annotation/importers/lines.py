@@ -22,8 +22,8 @@ class Line:
 def read_lines(stream: BinaryIO, limits: Limits) -> Iterator[Line | RowError]:
     """Every line that is not blank, without its end. `stream` must be seekable and stand anywhere.
 
-    Never holds more than one line of `limits.line_bytes`. An error on the file as a whole (too large,
-    damaged gzip) is the last thing that is yielded.
+    Never holds more than one line of `limits.line_bytes`. An error on the file as a whole (too large, too
+    many lines, damaged gzip) is the last thing that is yielded.
     """
     plain = _decompressed(stream)
     number = 0
@@ -56,6 +56,15 @@ def read_lines(stream: BinaryIO, limits: Limits) -> Iterator[Line | RowError]:
         starts_line, skipping = not skipping, False
         if starts_line:
             number += 1
+            if number > limits.lines:
+                yield _file_error(
+                    number,
+                    "too_many_lines",
+                    f"more than {limits.lines} lines",
+                    f"the file holds more than {limits.lines} lines, blank ones included",
+                    "remove the blank lines, or split it into several batches",
+                )
+                return
         if not piece.endswith(b"\n") and len(piece) > limits.line_bytes:
             skipping = True
             if starts_line:

@@ -12,7 +12,7 @@ Message = dict[str, str]
 
 MEBIBYTE = 1024 * 1024
 
-FILE_CODES = frozenset({"empty_file", "file_too_large", "gzip_damaged", "too_many_rows"})
+FILE_CODES = frozenset({"empty_file", "file_too_large", "gzip_damaged", "too_many_lines", "too_many_rows"})
 """Errors of the file as a whole: skipping rows does not mend them."""
 
 
@@ -43,6 +43,11 @@ class Limits:
     """n of the signed scale −n…n for gold answers; None: the kind of judgment takes no gold."""
     ties_allowed: bool = True
     """Whether a gold preference may be 0."""
+
+    @property
+    def lines(self) -> int:
+        """Blank ones included: a blank line after each row, and a few. They unpack from next to nothing."""
+        return 2 * self.rows + 100
 
 
 @dataclass(frozen=True, slots=True)

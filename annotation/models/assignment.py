@@ -140,6 +140,8 @@ class Lease(models.Model):
     attempt = models.PositiveIntegerField()
     annotator = models.ForeignKey("annotation.Membership", on_delete=models.PROTECT, related_name="leases")
     submission_id = models.UUIDField()
+    guideline = models.ForeignKey("annotation.GuidelineVersion", on_delete=models.PROTECT, related_name="+")
+    """The guide in force when this was shown; the judgment is made under it."""
     display_seed = models.BigIntegerField()
     display_order = ArrayField(models.PositiveSmallIntegerField())
     """Positions of the completions as shown: display_order[0] is "A"."""

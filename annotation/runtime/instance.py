@@ -13,6 +13,7 @@ from annotation.runtime.errors import RuntimeFault
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTANCE_FILE = "instance.json"
+LOGINS_FILE = "logins.json"
 
 
 def var_folder() -> Path:

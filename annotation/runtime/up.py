@@ -27,13 +27,12 @@ import psycopg
 
 from annotation.runtime import roles
 from annotation.runtime.errors import RuntimeFault
-from annotation.runtime.instance import INSTANCE_FILE, ROOT, read_json, var_folder, write_json
+from annotation.runtime.instance import INSTANCE_FILE, LOGINS_FILE, ROOT, read_json, var_folder, write_json
 from annotation.runtime.postgres import Cluster
 from annotation.runtime.prepared import Preparation, collect_static_files, migrations
 from annotation.runtime.supervisor import Supervisor, background, web
 
 CLUSTER_FILE = "cluster.json"
-LOGINS_FILE = "logins.json"
 SMALLEST_FREE_BYTES = 300_000_000
 SERVING_SECONDS = 60.0
 

@@ -22,13 +22,21 @@ from annotation.models import (
     Assignment,
     Batch,
     Exclusion,
+    Item,
     Judgment,
     Lease,
     Membership,
     Receipt,
 )
-from annotation.selectors import current_guideline, screen_of
-from annotation.services.leases import CANNOT_JUDGE, exclude, lock_slot, open_slot, take_slot
+from annotation.selectors import screen_of
+from annotation.services.leases import (
+    CANNOT_JUDGE,
+    exclude,
+    give_back,
+    lock_annotator,
+    lock_slot,
+    take_slot,
+)
 
 NOTE_MAX = 5000
 SECONDS_MAX = 86_400.0
@@ -72,6 +80,7 @@ def submit_judgment(
     """
     body_hash = submission.body_hash(f"assignment {assignment.pk}")
     with transaction.atomic():
+        lock_annotator(annotator)
         slot = lock_slot(assignment)
         earlier = replay(annotator, submission, body_hash)
         if earlier is not None:
@@ -162,62 +171,57 @@ def side_errors(submission: Submission, labels: Sequence[str]) -> list[FieldErro
 
 
 def slot_for(slot: Assignment, lease: Lease, now: datetime) -> Assignment | None:
-    """The locked slot that this answer fills, or None when the item has no free place left (late).
+    """The locked slot that this answer fills, or None when there is no place for it (late).
 
     In time: the slot itself, still held under the same attempt. Otherwise the slot if it is open again
     or leased to the same person anew, else any other such work slot of the item, under a new attempt.
+    There is no place in a closed batch, nor for somebody who answered, gave back or lost this item before:
+    they may have seen what others said.
     """
     is_held = slot.state == Assignment.State.LEASED and slot.annotator_id == lease.annotator_id
     if is_held and slot.attempt == lease.attempt:
         return slot
-    candidates = [slot] if slot.state == Assignment.State.OPEN or is_held else []
-    if not candidates and slot.purpose == Assignment.Purpose.WORK:
-        candidates = free_slots(slot, lease)
-    has_answered = Assignment.objects.filter(
-        item=slot.item, annotator=lease.annotator, purpose=slot.purpose, state=Assignment.State.SUBMITTED
-    ).exists()
-    if has_answered or not candidates:
+    if slot.batch.state != Batch.State.OPEN or has_answered(slot, lease.annotator):
         return None
-    taken = candidates[0]
-    give_up_other_leases(taken, lease, now)
-    take_slot(
-        slot=taken,
-        annotator=lease.annotator,
-        now=now,
-        seed=lease.display_seed,
-        display_order=lease.display_order,
-        submission_id=lease.submission_id,
-    )
+    if Exclusion.objects.filter(item=slot.item_id, annotator=lease.annotator).exists():
+        return None
+    taken = slot if slot.state == Assignment.State.OPEN or is_held else free_slot(slot, lease)
+    if taken is None:
+        return None
+    for other in leased_slots(slot, lease.annotator):
+        if other.pk != taken.pk:
+            reason = "answered under an earlier lease"
+            give_back(slot=other, annotator=lease.annotator, reason=reason, now=now)
+    take_slot(slot=taken, annotator=lease.annotator, now=now, seed=lease.display_seed, shown=lease)
     return taken
 
 
-def free_slots(slot: Assignment, lease: Lease) -> list[Assignment]:
-    """Other work slots of the item that this person holds (first) or that are open; at most one, locked."""
+def has_answered(slot: Assignment, annotator: Membership) -> bool:
+    """Whether this person has a submitted slot of the item for the same purpose."""
+    return Assignment.objects.filter(
+        item=slot.item_id, annotator=annotator, purpose=slot.purpose, state=Assignment.State.SUBMITTED
+    ).exists()
+
+
+def leased_slots(slot: Assignment, annotator: Membership) -> list[Assignment]:
+    """Slots of the item that this person holds, locked. A lease that ran out may have left them another."""
+    held = Assignment.objects.filter(
+        item=slot.item_id, annotator=annotator, purpose=slot.purpose, state=Assignment.State.LEASED
+    )
+    return list(held.select_for_update(of=("self",), no_key=True).select_related("batch__project"))
+
+
+def free_slot(slot: Assignment, lease: Lease) -> Assignment | None:
+    """Another work slot of the item that this person holds, else one that is open; locked."""
+    if slot.purpose != Assignment.Purpose.WORK:
+        return None
     others = (
-        Assignment.objects.filter(item=slot.item, purpose=Assignment.Purpose.WORK)
+        Assignment.objects.filter(item=slot.item_id, purpose=Assignment.Purpose.WORK)
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
         .select_related("batch__project", "batch__protocol")
     )
     held = others.filter(state=Assignment.State.LEASED, annotator=lease.annotator).first()
-    free = held or others.filter(state=Assignment.State.OPEN).order_by("number").first()
-    return [free] if free else []
-
-
-def give_up_other_leases(taken: Assignment, lease: Lease, now: datetime) -> None:
-    """The same person may hold a second, newer lease of the item: one person, one slot (I2)."""
-    others = Assignment.objects.filter(
-        item=taken.item, annotator=lease.annotator, purpose=taken.purpose, state=Assignment.State.LEASED
-    ).exclude(pk=taken.pk)
-    for other in others.select_for_update(of=("self",), no_key=True).select_related("batch__project"):
-        open_slot(other)
-        record_audit(
-            project=other.batch.project,
-            actor=lease.annotator.user,
-            action="assignment.released",
-            obj=other,
-            now=now,
-            data={"attempt": other.attempt, "reason": "answered under an earlier lease"},
-        )
+    return held or others.filter(state=Assignment.State.OPEN).order_by("number").first()
 
 
 def store(
@@ -231,13 +235,12 @@ def store(
     now: datetime,
 ) -> Judgment:
     """Insert the judgment and settle its slot. The kind stores its typed answers afterwards."""
-    guideline = supersedes.guideline if supersedes else current_guideline(slot.batch.project_id)
     judgment = Judgment.objects.create(
         assignment=slot,
         item_id=slot.item_id,
         batch=slot.batch,
         annotator=lease.annotator,
-        guideline=guideline,
+        guideline_id=lease.guideline_id,
         protocol=slot.batch.protocol,
         attempt=attempt,
         submission_id=submission.submission_id,
@@ -296,18 +299,16 @@ def cannot_judge_reason(submission: Submission) -> str:
 def store_cannot_judge(
     slot: Assignment, annotator: Membership, submission: Submission, body_hash: bytes, now: datetime
 ) -> Outcome:
-    """Can't judge, sent as an answer: the slot opens again, and a receipt remembers it."""
+    """Can't judge, sent as an answer: what the person holds of the item opens again; a receipt remembers it."""
     reason = cannot_judge_reason(submission)
-    if slot.state == Assignment.State.LEASED and slot.annotator_id == annotator.pk:
-        open_slot(slot)
-        record_audit(
-            project=annotator.project,
-            actor=annotator.user,
-            action="assignment.released",
-            obj=slot,
-            now=now,
-            data={"attempt": slot.attempt, "reason": reason},
+    if has_answered(slot, annotator):
+        raise Refused(
+            "You have answered this item already; to change that, use undo.",
+            code="answered",
+            field="answer.cannot_judge",
         )
+    for held in leased_slots(slot, annotator):
+        give_back(slot=held, annotator=annotator, reason=reason, now=now)
     exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
     return keep_receipt(annotator, submission, body_hash, None, "released", now)
 
@@ -334,10 +335,11 @@ def correct_judgment(
 ) -> Outcome:
     """Store a correction as a new judgment that supersedes `judgment`. Raises Refused as submit does.
 
-    A correction to can't judge voids the slot and opens one replacement.
+    A correction to can't judge voids the slot and opens one replacement; a late answer has none to void.
     """
     body_hash = submission.body_hash(f"judgment {judgment.pk}")
     with transaction.atomic():
+        lock_annotator(annotator)
         slot = lock_slot(judgment.assignment)
         earlier = replay(annotator, submission, body_hash)
         if earlier is not None:
@@ -350,7 +352,9 @@ def correct_judgment(
             raise Refused(f"This judgment has attempt {judgment.attempt}.", code="unknown", field="attempt")
         if set(submission.answer) == {"cannot_judge"}:
             reason = cannot_judge_reason(submission)
-            void_assignment(slot=slot, annotator=annotator, reason=reason, now=now)
+            # A late answer fills no slot: the one it came from is somebody else's by now.
+            if judgment.state == Judgment.State.ACCEPTED:
+                void_assignment(slot=slot, annotator=annotator, reason=reason, now=now)
             return keep_receipt(annotator, submission, body_hash, None, "released", now)
         parsed, screen = parse(lease, slot, submission)
         correction = store(
@@ -378,8 +382,12 @@ def check_correctable(judgment: Judgment) -> None:
 
 def void_assignment(*, slot: Assignment, annotator: Membership, reason: str, now: datetime) -> Assignment:
     """Void a submitted slot that is locked, and open exactly one replacement (I1, I8). Answers that one."""
-    if slot.state != Assignment.State.SUBMITTED:
-        raise Refused("Only a submitted assignment can be voided.", code="state", field="assignment")
+    if slot.state != Assignment.State.SUBMITTED or slot.annotator_id != annotator.pk:
+        raise Refused(
+            "Only this person's submitted assignment can be voided.", code="state", field="assignment"
+        )
+    # Race: two slots of one item are voided at once. The item's row makes them number in turn.
+    Item.objects.select_for_update(no_key=True).get(pk=slot.item_id)
     slot.state = Assignment.State.VOID
     slot.void_reason = reason
     slot.save(update_fields=["state", "void_reason"])

@@ -1,7 +1,7 @@
 """Who gets what: leasing, extending, giving back and sweeping slots.
 
-Locks are taken in one order: the annotator's membership row, then one slot. Slots are picked with
-SKIP LOCKED, so nobody waits for anybody else's slot and no deadlock is possible.
+Locks are taken in one order: the annotator's membership row, then a slot, then the slot's item. Slots are
+picked with SKIP LOCKED, so nobody waits for anybody else's slot and no deadlock is possible.
 """
 
 import random
@@ -26,6 +26,7 @@ from annotation.models import (
     Lease,
     Membership,
 )
+from annotation.selectors import current_guideline
 
 LEASES_MAX = 2
 """The current item and a spare (reliability.md, Prefetch)."""
@@ -51,11 +52,11 @@ def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch 
     if needs_consent(annotator):
         return LeaseResult(None, "consent_needed")
     with transaction.atomic():
-        # Race: two tabs of one person lease at once. Their membership row makes them take turns.
-        Membership.objects.select_for_update(no_key=True).get(pk=annotator.pk)
-        held = held_leases(annotator, now, batch)
-        if len(held) >= LEASES_MAX:
-            return LeaseResult(held[0])
+        lock_annotator(annotator)
+        everywhere = held_leases(annotator, now)
+        held = [lease for lease in everywhere if batch is None or lease.assignment.batch_id == batch.pk]
+        if len(everywhere) >= LEASES_MAX:
+            return LeaseResult((held or everywhere)[0])
         batches = open_batches(annotator, batch)
         slot = pick_slot(annotator, batches) or pick_after_sweep(annotator, batches, now)
         if slot is None and held:
@@ -63,6 +64,11 @@ def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch 
         if slot is None:
             return LeaseResult(None, reason_for_nothing(batches))
         return LeaseResult(take_slot(slot=slot, annotator=annotator, now=now, seed=seed))
+
+
+def lock_annotator(annotator: Membership) -> None:
+    """Race: two tabs of one person lease and submit at once. Their membership row makes them take turns."""
+    Membership.objects.select_for_update(no_key=True).get(pk=annotator.pk)
 
 
 def needs_consent(annotator: Membership) -> bool:
@@ -73,8 +79,8 @@ def needs_consent(annotator: Membership) -> bool:
     return current is False
 
 
-def held_leases(annotator: Membership, now: datetime, batch: Batch | None = None) -> list[Lease]:
-    """Running leases of a person, oldest first."""
+def held_leases(annotator: Membership, now: datetime) -> list[Lease]:
+    """Running leases of a person in their project, oldest first."""
     leases = Lease.objects.filter(
         annotator=annotator,
         assignment__annotator=annotator,
@@ -82,8 +88,6 @@ def held_leases(annotator: Membership, now: datetime, batch: Batch | None = None
         assignment__expires_at__gt=now,
         assignment__attempt=F("attempt"),
     )
-    if batch is not None:
-        leases = leases.filter(assignment__batch=batch)
     return list(leases.select_related("assignment__batch__protocol").order_by("leased_at", "id"))
 
 
@@ -151,26 +155,13 @@ def reason_for_nothing(batches: Sequence[Batch]) -> str:
 
 
 def take_slot(
-    *,
-    slot: Assignment,
-    annotator: Membership,
-    now: datetime,
-    seed: int,
-    display_order: Sequence[int] | None = None,
-    submission_id: uuid.UUID | None = None,
+    *, slot: Assignment, annotator: Membership, now: datetime, seed: int, shown: Lease | None = None
 ) -> Lease:
     """Give a locked open slot to `annotator` under the next attempt. Needs the caller's transaction.
 
-    The order of display is drawn from `seed`, unless it was drawn before (an answer that came late).
+    The order of display is drawn from `seed`. An answer that came late was `shown` before: its lease
+    keeps the order, the guide and the key of that one.
     """
-    if display_order is None:
-        positions = list(
-            Completion.objects.filter(item_id=slot.item_id)
-            .order_by("position")
-            .values_list("position", flat=True)
-        )
-        random.Random(seed).shuffle(positions)
-        display_order = positions
     slot.state = Assignment.State.LEASED
     slot.annotator = annotator
     slot.attempt += 1
@@ -180,9 +171,10 @@ def take_slot(
         assignment=slot,
         attempt=slot.attempt,
         annotator=annotator,
-        submission_id=submission_id or uuid.uuid4(),
-        display_seed=seed,
-        display_order=display_order,
+        submission_id=shown.submission_id if shown else uuid.uuid4(),
+        guideline_id=shown.guideline_id if shown else current_guideline(annotator.project_id).pk,
+        display_seed=shown.display_seed if shown else seed,
+        display_order=shown.display_order if shown else drawn_order(slot, seed),
         leased_at=now,
     )
     record_audit(
@@ -194,6 +186,14 @@ def take_slot(
         data={"attempt": slot.attempt},
     )
     return lease
+
+
+def drawn_order(slot: Assignment, seed: int) -> list[int]:
+    """Positions of the item's completions, shuffled by `seed`."""
+    completions = Completion.objects.filter(item_id=slot.item_id).order_by("position")
+    positions = list(completions.values_list("position", flat=True))
+    random.Random(seed).shuffle(positions)
+    return positions
 
 
 def extend_lease(*, annotator: Membership, assignment: Assignment, now: datetime) -> datetime:
@@ -237,19 +237,24 @@ def release_assignment(*, annotator: Membership, assignment: Assignment, reason:
         known = ", ".join(RELEASE_REASONS)
         raise Refused(f"The reasons are {known}.", field="reason")
     with transaction.atomic():
+        lock_annotator(annotator)
         slot = lock_slot(assignment)
-        if slot.state != Assignment.State.LEASED or slot.annotator_id != annotator.pk:
-            return
-        exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
-        open_slot(slot)
-        record_audit(
-            project=annotator.project,
-            actor=annotator.user,
-            action="assignment.released",
-            obj=slot,
-            now=now,
-            data={"attempt": slot.attempt, "reason": reason},
-        )
+        if slot.state == Assignment.State.LEASED and slot.annotator_id == annotator.pk:
+            give_back(slot=slot, annotator=annotator, reason=reason, now=now)
+            exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+
+
+def give_back(*, slot: Assignment, annotator: Membership, reason: str, now: datetime) -> None:
+    """Open a locked slot that `annotator` holds."""
+    open_slot(slot)
+    record_audit(
+        project=annotator.project,
+        actor=annotator.user,
+        action="assignment.released",
+        obj=slot,
+        now=now,
+        data={"attempt": slot.attempt, "reason": reason},
+    )
 
 
 def exclude(*, annotator: Membership, item_id: int, reason: str, now: datetime) -> None:

@@ -31,6 +31,21 @@ def create_user(
     return user, password
 
 
+def reset_password(*, user: User, now: datetime) -> str:
+    """A new random password in place of the old one (shown once)."""
+    password = secrets.token_urlsafe(12)
+    with transaction.atomic():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        record_audit(project=None, actor=None, action="user.password_reset", obj=user, now=now)
+    return password
+
+
+def new_pseudonym() -> str:
+    """What stands for a member in everything that leaves the project."""
+    return "p" + secrets.token_hex(6)
+
+
 def add_member(
     *, project: Project, actor: User, email: str, role: str, now: datetime, is_simulated: bool = False
 ) -> tuple[Membership, str | None]:
@@ -50,7 +65,7 @@ def add_member(
             user=user,
             role=role,
             defaults={
-                "pseudonym": "p" + secrets.token_hex(6),
+                "pseudonym": new_pseudonym(),
                 "is_simulated": is_simulated,
                 "created_at": now,
             },

@@ -21,6 +21,7 @@ from annotation.models import (
     ProtocolVersion,
     User,
 )
+from annotation.services.people import new_pseudonym
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 DEFAULT_GUIDELINE = """Read the prompt, then each response to its end. Judge what was asked for.
@@ -68,7 +69,7 @@ def create_project(
                 project=project,
                 user=actor,
                 role=Membership.Role.LEAD,
-                pseudonym="p" + secrets.token_hex(6),
+                pseudonym=new_pseudonym(),
                 created_at=now,
             )
             try:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from annotation.audit import record_audit
 from annotation.models import Membership, Project, User
 from annotation.services.people import add_member, create_token, give_consent
 
@@ -25,6 +26,7 @@ def simulated_tokens(
             user = User.objects.filter(email=email).first()
             if user is None:
                 user = User.objects.create_user(email, name=f"Simulated annotator {number}")
+                record_audit(project=None, actor=None, action="user.created", obj=user, now=now)
             membership = project.memberships.filter(user=user, role=Membership.Role.ANNOTATOR).first()
             if membership is None:
                 membership, _ = add_member(

@@ -18,15 +18,16 @@ from annotation.selectors import (
     active_seconds_since,
     annotator_progress,
     current_guideline,
+    has_unfinished_slots,
     own_judgments,
 )
 from annotation.services.leases import held_leases, needs_consent
 from annotation.services.people import current_consent_text, give_consent
 from annotation.views.signed_in import SignedInRequest, signed_in
+from annotation.views.task_page import excerpt
 
 ESTIMATE_MIN = 5
 """Fewer own times than this say nothing about the next item."""
-EXCERPT_MAX = 140
 
 
 @dataclass(frozen=True)
@@ -151,16 +152,10 @@ def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """The last twenty own answers, each with a way to change it while its batch is open."""
     annotator = access_annotator(request.user, slug)
     answers = [
-        OwnAnswer(judgment, excerpt(judgment), judgment.batch.state == Batch.State.OPEN)
+        OwnAnswer(judgment, excerpt(judgment.item), judgment.batch.state == Batch.State.OPEN)
         for judgment in own_judgments(annotator)
     ]
     return render(request, "annotation/work.html", {"project": annotator.project, "answers": answers})
-
-
-def excerpt(judgment: Judgment) -> str:
-    """The beginning of what was asked, on one line."""
-    text = " ".join(judgment.item.prompt[-1]["content"].split())
-    return text if len(text) <= EXCERPT_MAX else text[:EXCERPT_MAX].rstrip() + "…"
 
 
 @require_safe
@@ -170,12 +165,10 @@ def done(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """Why there is no next item: the batches are complete, or the rest is for other people."""
     annotator = access_annotator(request.user, slug)
     now = timezone.now()
-    is_complete = not Batch.objects.filter(
-        project=annotator.project, state=Batch.State.OPEN, assignments__state__in=["open", "leased"]
-    ).exists()
     context = {
         "desk": desk_of(annotator),
         "minutes": round(active_seconds_since(annotator, now - timedelta(hours=12)) / 60),
     }
+    is_complete = not has_unfinished_slots(annotator.project)
     template = "annotation/done.html" if is_complete else "annotation/nothing_left.html"
     return render(request, template, context)

@@ -41,10 +41,10 @@ from annotation.selectors_console import (
     staff,
     stuck_items,
 )
-from annotation.services.batches import close_batch, start_import
+from annotation.services.batches import JOB_KIND, close_batch, start_import
 from annotation.services.people import add_member
 from annotation.views.signed_in import SignedInRequest, signed_in
-from annotation.views.task_page import turns
+from annotation.views.task_page import excerpt, turns
 
 RUNS_OR_READS = (Role.LEAD, Role.REVIEWER, Role.ENGINEER)
 BATCHES_SHOWN = 50
@@ -181,7 +181,7 @@ def job_report(job: Job) -> dict[str, Any]:
     """The outcome in the words of the page: of an import line by line, of other jobs as their figures."""
     outcome = job.result or {}
     errors = outcome.get("errors") or (job.error or {}).get("errors", [])
-    is_import = job.kind == "import_batch"
+    is_import = job.kind == JOB_KIND
     figures = {
         key.replace("_", " "): value
         for key, value in outcome.items()
@@ -222,12 +222,6 @@ def batch(request: SignedInRequest, slug: str, number: int) -> HttpResponseBase:
         "job": import_job_of(found),
     }
     return render(request, "annotation/batch.html", context)
-
-
-def excerpt(item: Item, length: int = 120) -> str:
-    """The beginning of the last turn of the prompt, on one line."""
-    text = " ".join(str(item.prompt[-1]["content"])[: 4 * length].split())
-    return text if len(text) <= length else text[:length].rstrip() + "…"
 
 
 @require_POST

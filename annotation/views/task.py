@@ -22,7 +22,7 @@ from annotation.errors import Refused
 from annotation.forms import SubmissionForm
 from annotation.kinds import FieldError, Screen, judgment_kinds
 from annotation.models import Assignment, Judgment, Lease, Membership
-from annotation.selectors import screen_of
+from annotation.selectors import newest_of_chain, screen_of
 from annotation.services.judgments import (
     Outcome,
     Submission,
@@ -229,13 +229,6 @@ def undo(request: SignedInRequest, pk: int) -> HttpResponseBase:
     """Open an own answer again. Nothing changes until the correction is submitted."""
     judgment = newest_of_chain(access_judgment(request.user, pk))
     return go(request, reverse("corrections", args=[judgment.pk]))
-
-
-def newest_of_chain(judgment: Judgment) -> Judgment:
-    """The current end of the chain of corrections: a page from before a correction still finds it."""
-    while (later := Judgment.objects.filter(supersedes=judgment).first()) is not None:
-        judgment = later
-    return judgment
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

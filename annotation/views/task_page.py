@@ -14,11 +14,12 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from annotation.kinds import FieldError, Screen, judgment_kinds
-from annotation.models import Assignment, Batch, Judgment, Membership
+from annotation.models import Assignment, Batch, Item, Judgment, Membership
 from annotation.selectors import annotator_progress, current_guideline, own_judgments
 from annotation.views.signed_in import SignedInRequest
 
 ROLE_WORDS = {"system": "System", "user": "User", "assistant": "Assistant"}
+EXCERPT_MAX = 120
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class TaskPage:
 
 def turns(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return [{"role": ROLE_WORDS[m["role"]], "content": m["content"]} for m in messages]
+
+
+def excerpt(item: Item) -> str:
+    """The beginning of the last turn of the prompt, on one line."""
+    # Only the head is split: a prompt may have 200,000 characters, and a page shows many items.
+    text = " ".join(item.prompt[-1]["content"][: 4 * EXCERPT_MAX].split())
+    return text if len(text) <= EXCERPT_MAX else text[:EXCERPT_MAX].rstrip() + "…"
 
 
 def task_context(page: TaskPage) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from exporters.checksums import sha256_of
 from exporters.cli.client import TRIES, Client, checked
 from exporters.cli.errors import CommandError
 
@@ -157,8 +157,3 @@ def receive(client: Client, address: str, file: RemoteFile, part: Path, start: i
                         "Run the same command again to go on."
                     ) from error
                 time.sleep(0.2 * 2**broken)
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

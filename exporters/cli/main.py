@@ -13,6 +13,7 @@ import typer
 from rich.markdown import Markdown
 from typer.core import TyperGroup
 
+from exporters.checksums import checksums, sha256_of
 from exporters.cli.account import Account, load_account, save_account
 from exporters.cli.client import Client
 from exporters.cli.download import SUMS, fetch_file, prepare_folder, remote_files
@@ -237,7 +238,6 @@ def download(
 def narrow(folder: Path, kind: str, names: list[str]) -> None:
     """Make the card and the checksums of the folder speak of the files that are there, all of one kind."""
     from exporters.card import card_for
-    from exporters.files import checksums, sha256_of
 
     card = folder / "README.md"
     card.write_bytes(card_for(card.read_text("utf-8"), kind).encode())

@@ -11,6 +11,7 @@ from annotation.errors import Refused
 from annotation.jobs import enqueue_job
 from annotation.models import Project, User
 from exporters.models import Release
+from exporters.selectors import latest_release
 from rewards.models import RewardRun
 
 JOB_KIND = "train_reward"
@@ -70,13 +71,12 @@ def start_reward_run(
 
 
 def _frozen_release(project: Project, version: str) -> Release:
-    releases = Release.objects.filter(project=project, state=Release.State.FROZEN)
     if version == "latest":
-        found = releases.order_by("-number").first()
-        if found is None:
+        newest = latest_release(project)
+        if newest is None:
             raise Refused("There is no release yet; cut one first.", code="missing", field="release")
-        return found
-    found = releases.filter(version=version).first()
+        return newest
+    found = project.releases.filter(version=version, state=Release.State.FROZEN).first()
     if found is None:
         raise Refused(f"There is no frozen release {version!r}.", code="missing", field="release")
     return found

@@ -2,12 +2,15 @@
 
 import json
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from annotation.models import Judgment, Membership
+from annotation.models import IdempotentCall, Judgment, Membership
+from annotation.services.calls import forget_calls
 from annotation.services.people import revoke_token
 from tests.factories import World, make_world
 
@@ -126,6 +129,7 @@ def test_a_wrong_answer_is_422_and_names_its_field(api: Api, world: World, wrong
         '{"a":' * 40 + "1" + "}" * 40,
         "[" * 100_000,
         '{"attempt": ' + "9" * 5000 + "}",
+        '{"answer": {"preferred": "A", "strength": 1e400}}',
     ],
 )
 def test_odd_json_is_refused_before_anything_else_sees_it(api: Api, world: World, body: str) -> None:
@@ -200,6 +204,17 @@ def test_a_signed_in_browser_is_nobody_to_the_api(world: World, annotator: Membe
     assert client.get("/api/v1/projects").status_code == 401
 
 
+def test_the_answer_of_a_call_is_remembered_for_a_day(world: World) -> None:
+    lead = Api(world.token(world.lead))
+    body = {"slug": "new-one", "name": "New one", "protocol": {"kind": "pairwise"}}
+    assert lead.post("/projects", body, **{"Idempotency-Key": "k1"}).status_code == 201
+    made = IdempotentCall.objects.get().created_at
+    forget_calls(made + timedelta(hours=24))
+    assert lead.post("/projects", body, **{"Idempotency-Key": "k1"}).status_code == 201
+    forget_calls(made + timedelta(hours=24, seconds=1))
+    problem(lead.post("/projects", body, **{"Idempotency-Key": "k1"}), 422)
+
+
 def test_projects_are_made_seen_and_listed(world: World) -> None:
     lead = Api(world.token(world.lead))
     body = {"slug": "new-one", "name": "New one", "protocol": {"kind": "pairwise", "points": 5}}
@@ -263,3 +278,23 @@ def test_the_schema_is_generated_from_the_code(client: Client) -> None:
     response = client.get("/api/v1/schema")
     assert response.status_code == 200
     assert "/api/v1/projects/{slug}/lease" in response.content.decode()
+
+
+def test_a_remembered_answer_needs_access_and_holds_no_password(world: World) -> None:
+    lead, path = Api(world.token(world.lead)), f"/projects/{world.project.slug}/members"
+    body = {"email": "fresh@example.org", "role": "annotator"}
+    first = lead.post(path, body, **{"Idempotency-Key": "k"}).json()
+    again = lead.post(path, body, **{"Idempotency-Key": "k"}).json()
+    assert first.pop("one_time_password")
+    assert again == first
+    world.project.memberships.filter(user=world.lead).update(is_active=False)
+    problem(lead.post(path, body, **{"Idempotency-Key": "k"}), 404)
+
+
+def test_a_key_is_forgotten_after_a_day(world: World) -> None:
+    lead, path = Api(world.token(world.lead)), f"/projects/{world.project.slug}/guidelines"
+    body = {"text": "Read both."}
+    assert lead.post(path, body, **{"Idempotency-Key": "k"}).json()["version"] == 2
+    assert lead.post(path, body, **{"Idempotency-Key": "k"}).json()["version"] == 2
+    IdempotentCall.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    assert lead.post(path, body, **{"Idempotency-Key": "k"}).json()["version"] == 3

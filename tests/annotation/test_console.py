@@ -356,10 +356,29 @@ def test_a_lead_who_judges_sees_nothing_of_an_item_before_their_own_answer(world
     )
     client = signed_in(world.lead)
     path = f"/projects/{world.project.slug}/batches/1/items/1"
+    batch = Batch.objects.get()
+    # Who gave the item back may still answer it under the lease they had.
+    Exclusion.objects.create(
+        item=batch.items.get(), annotator=judging, reason=Exclusion.Reason.SKIPPED, created_at=NOW
+    )
     hidden = body(client.get(path))
+    assert "shown once your own answer is in" in hidden
     for secret in ("model-0", "better", "Answer 0.0"):
         assert secret not in hidden
+    Exclusion.objects.all().delete()
     world.judge(judging)
+    assert "model-0" in body(client.get(path))
+
+
+def test_an_item_opens_to_those_who_judge_when_nobody_will_be_asked_any_more(world: World) -> None:
+    world.batch(items=1)
+    Membership.objects.create(
+        project=world.project, user=world.lead, role="annotator", pseudonym="p-lead", created_at=NOW
+    )
+    client = signed_in(world.lead)
+    path = f"/projects/{world.project.slug}/batches/1/items/1"
+    assert "model-0" not in body(client.get(path))
+    Batch.objects.update(state=Batch.State.CLOSED, closed_at=NOW)
     assert "model-0" in body(client.get(path))
 
 

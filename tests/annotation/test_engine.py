@@ -18,7 +18,7 @@ from annotation.services.judgments import (
 )
 from annotation.services.leases import extend_lease, lease_next, release_assignment, sweep_leases
 from annotation.services.people import give_consent
-from annotation.services.projects import publish_consent_text
+from annotation.services.projects import publish_consent_text, publish_guideline
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -182,6 +182,77 @@ def test_an_answer_under_an_earlier_lease_of_the_same_person_counts_once(world: 
     newer = world.lease(annotator, after=batch.lease_seconds)
     assert world.submit(earlier, after=batch.lease_seconds + 5).body["state"] == "accepted"
     assert world.submit(newer, after=batch.lease_seconds + 9).body["state"] == "late"
+
+
+def test_who_was_late_cannot_void_the_answer_that_took_the_slot(world: World) -> None:
+    batch = world.batch(items=1, overlap=1)
+    first, second = world.member(), world.member()
+    lease = world.lease(first)
+    kept = world.submit(world.lease(second, after=batch.lease_seconds), after=batch.lease_seconds + 5)
+    late = Judgment.objects.get(pk=world.submit(lease, after=batch.lease_seconds + 9).body["judgment"])
+    outcome = correct_judgment(
+        annotator=first,
+        judgment=late,
+        submission=correction(late, {"cannot_judge": "language"}),
+        now=later(9999),
+    )
+    assert outcome.body["state"] == "released"
+    assert [j.pk for j in Judgment.objects.current()] == [kept.body["judgment"]]
+
+
+def test_who_gave_an_item_back_does_not_answer_it_after_all(world: World) -> None:
+    world.batch(items=1, overlap=2)
+    lease = world.lease(world.member())
+    release_assignment(annotator=lease.annotator, assignment=lease.assignment, reason="skipped", now=NOW)
+    assert world.submit(lease).body["state"] == "late"
+
+
+def test_whose_answer_was_voided_does_not_come_back_under_an_earlier_lease(world: World) -> None:
+    batch = world.batch(items=1, overlap=1)
+    annotator = world.member()
+    earlier = world.lease(annotator)
+    newer = world.lease(annotator, after=batch.lease_seconds)
+    judgment = Judgment.objects.get(pk=world.submit(newer, after=batch.lease_seconds + 5).body["judgment"])
+    voiding = correction(judgment, {"cannot_judge": "expertise"})
+    correct_judgment(annotator=annotator, judgment=judgment, submission=voiding, now=later(9999))
+    assert world.submit(earlier, after=9999).body["state"] == "late"
+
+
+def test_cannot_judge_under_an_earlier_lease_is_refused_after_an_answer(world: World) -> None:
+    batch = world.batch(items=1, overlap=1)
+    annotator = world.member()
+    earlier = world.lease(annotator)
+    world.submit(world.lease(annotator, after=batch.lease_seconds), after=batch.lease_seconds + 5)
+    with pytest.raises(Refused, match="answered this item already"):
+        world.submit(earlier, {"cannot_judge": "language"}, after=9999)
+    assert not Exclusion.objects.exists()
+
+
+def test_in_a_closed_batch_an_expired_lease_fills_no_slot(world: World) -> None:
+    batch = world.batch(items=1, overlap=1)
+    expired, held = world.lease(world.member()), None
+    sweep_leases(later(batch.lease_seconds))
+    held = world.lease(world.member(), after=batch.lease_seconds)
+    batch.state, batch.closed_at = "closed", later(batch.lease_seconds + 1)
+    batch.save(update_fields=["state", "closed_at"])
+    assert world.submit(expired, after=9999).body["state"] == "late"
+    assert world.submit(held, after=9999).body["state"] == "accepted"
+
+
+def test_two_leases_are_the_most_over_all_batches_of_a_project(world: World) -> None:
+    batches = [world.batch(items=2) for _ in range(3)]
+    annotator = world.member()
+    for batch in batches * 2:
+        lease_next(annotator=annotator, now=NOW, seed=1, batch=batch)
+    assert Assignment.objects.filter(state="leased", annotator=annotator).count() == 2
+
+
+def test_the_judgment_carries_the_guide_that_was_shown(world: World) -> None:
+    world.batch()
+    lease = world.lease(world.member())
+    publish_guideline(project=world.project, actor=world.lead, text="Read twice.", now=NOW)
+    judgment = Judgment.objects.get(pk=world.submit(lease).body["judgment"])
+    assert judgment.guideline.number == 1
 
 
 def test_skip_opens_the_slot_for_others_and_not_for_the_same_person(world: World) -> None:

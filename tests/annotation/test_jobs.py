@@ -1,7 +1,7 @@
 """Jobs: a row first; run once however often the message comes; found again when the message is lost."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,8 @@ import pytest
 from annotation import jobs
 from annotation.jobs import JobFailed, Progress, enqueue_job, run_claimed, sweep_jobs
 from annotation.models import Job
+from annotation.periodic import periodic_checks
+from annotation.tasks import sweep
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -125,3 +127,18 @@ def test_an_unknown_kind_is_refused_at_once() -> None:
     with pytest.raises(KeyError, match="no job kind called 'nothing'"):
         queue("nothing")
     assert not Job.objects.exists()
+
+
+def test_a_periodic_check_that_fails_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def broken(now: datetime) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(
+        periodic_checks, "_members", {"broken": broken, "good": lambda now: ran.append("good")}
+    )
+    with pytest.raises(ExceptionGroup) as failed:
+        sweep()
+    assert ran == ["good"]
+    assert failed.value.exceptions[0].__notes__ == ["in the periodic check 'broken'"]

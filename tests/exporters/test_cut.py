@@ -18,7 +18,7 @@ from annotation.services.judgments import Submission, correct_judgment, undo_jud
 from annotation.services.leases import sweep_leases
 from annotation.services.people import give_consent
 from exporters.models import Release, ReleaseFile, ReleaseRow
-from exporters.selectors import latest_release, release_pairs
+from exporters.selectors import latest_release
 from exporters.services import beating, cut_release, fail_abandoned_releases, next_version, start_release
 from exporters.settings import release_settings
 from exporters.snapshot import one_moment, select_rows
@@ -217,8 +217,8 @@ def test_identical_answers_and_thin_pairs_stay_out() -> None:
     assert empty.state == Release.State.FAILED
     assert job.error is not None
     assert job.error["detail"] == (
-        "There is nothing to release. Pairs of answers left out: "
-        "1 with fewer than 2 judgments that may be released, 1 with two answers that read the same."
+        "There is nothing to release. Pairs of completions left out: "
+        "1 with fewer than 2 judgments that may be released, 1 with two completions that read the same."
     )
 
 
@@ -267,12 +267,11 @@ def test_a_prompt_never_lies_in_two_splits_and_keeps_its_side() -> None:
     second, _ = cut(world, halves)
     sides: dict[str, set[str]] = {}
     for release in (first, second):
-        for pair in release_pairs(release):
-            sides.setdefault(pair.prompt[0]["content"], set()).add(pair.split)
+        for row in release.rows.select_related("item"):
+            sides.setdefault(row.item.prompt[0]["content"], set()).add(row.split)
     assert len(sides) == 8 and all(len(where) == 1 for where in sides.values())
     assert set.union(*sides.values()) == {"train", "test"}
-    assert sum(1 for _ in release_pairs(second)) == 24
-    assert {pair.split for pair in release_pairs(second, "test")} == {"test"}
+    assert second.rows.count() == 24
 
 
 def test_a_snapshot_sees_one_moment_while_people_submit() -> None:
@@ -407,8 +406,11 @@ def test_a_release_whose_job_died_is_marked_failed() -> None:
     assert release.state == Release.State.BUILDING
     Job.objects.filter(pk=job.pk).update(state=Job.State.FAILED)
     fail_abandoned_releases(NOW)
+    fail_abandoned_releases(NOW)
     release.refresh_from_db()
     assert release.state == Release.State.FAILED
+    events = AuditEvent.objects.filter(object_type="release").order_by("pk")
+    assert list(events.values_list("action", flat=True)) == ["release.started", "release.failed"]
 
 
 @pytest.mark.parametrize("version", ["latest", "", "a/b", "-1", "x" * 33, "v 1", "1\n"])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from annotation.errors import Refused
 from exporters.card import card_for
-from exporters.files import checksums, write_dataset
+from exporters.checksums import checksums
+from exporters.files import write_dataset
 from exporters.formats.preference import preference
 from exporters.labels import LABELS, Label, Vote
 from exporters.settings import release_settings

@@ -7,14 +7,18 @@ proves nothing.
 
 import random
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 from django.db.utils import DatabaseError
 
+from annotation.errors import Refused
 from annotation.invariants import violations
 from annotation.models import Assignment, Judgment, Lease, Membership
 from annotation.services import judgments, leases
@@ -126,3 +130,62 @@ def test_control_without_the_guards_the_same_race_gives_surplus(monkeypatch: pyt
         print(f"\nguards off: {surplus} surplus judgments, broken invariants {sorted(broken)}")
         assert surplus > 0
         assert broken
+
+
+def together(*calls: Callable[[], object]) -> list[BaseException]:
+    """Run the calls at the same moment in threads of their own; answers what they raised."""
+    start, errors = threading.Barrier(len(calls)), []
+
+    def run(call: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            call()
+        except (DatabaseError, Refused, AssertionError) as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def test_a_late_answer_and_a_lease_of_the_same_person_do_not_collide() -> None:
+    """Both may want a slot of the same item; the membership row makes them take turns."""
+    world = make_world()
+    batch = world.batch(items=40, overlap=2)
+    annotator = world.member()
+    for round_number in range(12):
+        start = round_number * batch.lease_seconds * 2
+        lease = world.lease(annotator, after=start)
+        later = start + batch.lease_seconds
+        leases.sweep_leases(NOW + timedelta(seconds=later))
+        errors = together(
+            partial(world.submit, lease, after=later), partial(world.lease, annotator, after=later)
+        )
+        assert errors == []
+    assert violations() == []
+
+
+def test_two_answers_of_one_item_are_voided_at_once() -> None:
+    """Each void opens a replacement with the next number; the item's row makes them number in turn."""
+    world = make_world()
+    world.batch(items=8, overlap=2)
+    people = [world.member(), world.member()]
+    for _ in range(8):
+        done = [Judgment.objects.get(pk=world.judge(person).body["judgment"]) for person in people]
+
+        def void(judgment: Judgment) -> object:
+            return judgments.correct_judgment(
+                annotator=judgment.annotator,
+                judgment=judgment,
+                submission=judgments.Submission(uuid.uuid4(), judgment.attempt, {"cannot_judge": "language"}),
+                now=NOW,
+            )
+
+        assert together(*(partial(void, judgment) for judgment in done)) == []
+    assert Assignment.objects.filter(state="void").count() == 16
+    assert violations() == []

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from annotation.demo.loader import LOGINS_FILE, DemoError, ensure_demo
+from annotation.demo.loader import DemoError, ensure_demo
 from annotation.management.commands.simulate import instance_url
-from annotation.runtime.instance import var_folder
+from annotation.runtime.instance import LOGINS_FILE, var_folder
 
 
 class Command(BaseCommand):

@@ -1,6 +1,6 @@
 """TRL's preference pairs with an explicit, conversational prompt: what RewardTrainer and DPOTrainer take.
 
-There is no `margin`: RewardTrainer would use it in its loss, and a release that only says which answer is
+There is no `margin`: RewardTrainer would use it in its loss, and a release that only says which completion is
 better must not change how a model is trained. The trainers ignore the other columns.
 """
 
@@ -22,9 +22,9 @@ class PreferenceFormat:
     columns: Mapping[str, str] = {
         "id": "Batch, item and completions: the same in every release of this project.",
         "item": "The id that the item was imported with.",
-        "prompt": "The conversation up to the answer, as messages of role and content.",
-        "chosen": "The answer that was preferred, as messages.",
-        "rejected": "The other answer, as messages.",
+        "prompt": "The conversation up to the completion, as messages of role and content.",
+        "chosen": "The completion that was preferred, as messages.",
+        "rejected": "The other completion, as messages.",
         "protocol": "Kind and version of the protocol under which the item was judged.",
     }
     schema = pa.schema(
