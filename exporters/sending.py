@@ -59,12 +59,12 @@ def file_response(request: HttpRequest, file: ReleaseFile) -> HttpResponseBase:
     }
     if etag_matches(request.headers.get("If-None-Match", ""), etag):
         return HttpResponse(status=304, headers=headers)
+    # The rest of another file is of no use to the client, whether or not this one has such a range.
+    wants_rest = request.headers.get("If-Range", etag) == etag
     try:
-        span = requested_range(request.headers.get("Range", ""), file.size)
+        span = requested_range(request.headers.get("Range", "") if wants_rest else "", file.size)
     except RangeNotSatisfiable:
         return not_satisfiable(file, headers)
-    if request.headers.get("If-Range", etag) != etag:
-        span = None
     first, last = span or (0, file.size - 1)
     if span:
         headers["Content-Range"] = f"bytes {first}-{last}/{file.size}"

@@ -112,7 +112,7 @@ def cut_release(job: Job, progress: Progress) -> dict[str, Any]:
     except JobSuperseded:
         raise
     except Exception:
-        fail_release(release, job.created_by, timezone.now())
+        fail_release(release, job.created_by, timezone.now(), run=job)
         raise
 
 
@@ -342,9 +342,14 @@ def fail_abandoned_releases(now: datetime) -> None:
         fail_release(release, None, now)
 
 
-def fail_release(release: Release, actor: User | None, now: datetime) -> None:
-    """Mark a release that is still building as failed; its name is free again."""
+def fail_release(release: Release, actor: User | None, now: datetime, run: Job | None = None) -> None:
+    """Mark a release that is still building as failed; its name is free again.
+
+    A `run` that was taken over changes nothing: the release is another worker's.
+    """
     with transaction.atomic():
+        if run is not None and not holds_job(run):
+            return
         building = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING)
         if building.update(state=Release.State.FAILED):
             record_audit(
@@ -355,3 +360,9 @@ def fail_release(release: Release, actor: User | None, now: datetime) -> None:
                 now=now,
                 data={"version": release.version},
             )
+
+
+def holds_job(run: Job) -> bool:
+    """Whether the job is still this run's; locks its row, so that nobody takes it over before the commit."""
+    ours = Job.objects.filter(pk=run.pk, state=Job.State.RUNNING, attempts=run.attempts)
+    return ours.select_for_update(no_key=True).first() is not None

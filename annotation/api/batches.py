@@ -11,7 +11,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.access import Role, access_batch, access_project
+from annotation.access import Role, access_batch, access_project, roles_in
 from annotation.api_base import ApiView, Pages, checked, idempotent
 from annotation.models import Batch
 from annotation.selectors import BatchCounts, batch_counts
@@ -34,9 +34,13 @@ class BatchInput(serializers.Serializer[Any]):
     skip_bad_rows = serializers.BooleanField(required=False)
 
 
-def batch_json(batch: Batch, counts: BatchCounts) -> dict[str, Any]:
-    """A batch with its work slots by state and its late judgments, counted now."""
-    return {
+NOT_FOR_ANNOTATORS = {"file", "sha256", "gold_share", "repeat_share"}
+"""Would tell who only judges where the items come from, and how many of them are tests (I13)."""
+
+
+def batch_json(batch: Batch, counts: BatchCounts, roles: set[str]) -> dict[str, Any]:
+    """What `roles` may know of a batch, with its work slots by state and its late judgments, counted now."""
+    facts = {
         "number": batch.number,
         "name": batch.name,
         "state": batch.state,
@@ -60,6 +64,8 @@ def batch_json(batch: Batch, counts: BatchCounts) -> dict[str, Any]:
         "created_at": batch.created_at,
         "closed_at": batch.closed_at,
     }
+    hidden = NOT_FOR_ANNOTATORS if roles == {Role.ANNOTATOR} else set()
+    return {key: value for key, value in facts.items() if key not in hidden}
 
 
 class BatchesView(ApiView):
@@ -80,7 +86,8 @@ class BatchesView(ApiView):
             pages.paginate_queryset(project.batches.select_related("protocol"), request, view=self) or []
         )
         counts = batch_counts(batches)
-        return pages.get_paginated_response([batch_json(batch, counts[batch.pk]) for batch in batches])
+        roles = roles_in(self.user, project)
+        return pages.get_paginated_response([batch_json(batch, counts[batch.pk], roles) for batch in batches])
 
     @extend_schema(request=BatchInput, responses={202: dict}, operation_id="batches_import")
     @idempotent
@@ -97,7 +104,9 @@ class BatchView(ApiView):
     @extend_schema(responses={200: dict}, operation_id="batches_retrieve")
     def get(self, request: Request, slug: str, number: int) -> Response:
         batch = access_batch(self.user, slug, number, token=self.token)
-        return Response(batch_json(batch, batch_counts([batch])[batch.pk]))
+        return Response(
+            batch_json(batch, batch_counts([batch])[batch.pk], roles_in(self.user, batch.project))
+        )
 
 
 class CloseBatchView(ApiView):
@@ -106,7 +115,9 @@ class CloseBatchView(ApiView):
     def post(self, request: Request, slug: str, number: int) -> Response:
         batch = access_batch(self.user, slug, number, Role.LEAD, token=self.token)
         batch = close_batch(batch=batch, actor=self.user, now=timezone.now())
-        return Response(batch_json(batch, batch_counts([batch])[batch.pk]))
+        return Response(
+            batch_json(batch, batch_counts([batch])[batch.pk], roles_in(self.user, batch.project))
+        )
 
 
 urlpatterns = [

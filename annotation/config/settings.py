@@ -241,6 +241,9 @@ if _broker.startswith("pgmq:"):
         "conn_string": queue_conninfo(_outside("DATABASE_URL") if _broker == "pgmq://" else _broker),
         "init_extension": False,  # the schema is plain SQL, installed by `manage.py up`
         "pool_size": 2,
+        # A request that queues a job waits this long, twice over, for a server that is away: the job's row is
+        # there, and the sweep sends it. Longer than a worker's poll, which holds a connection meanwhile.
+        "pool_timeout": 3,
         # A message whose worker was killed is delivered again after this many seconds. A task that runs
         # for longer is delivered twice, which its job row makes a no-op.
         "visibility_timeout": 60,

@@ -42,7 +42,7 @@ class SignInForm(AuthenticationForm):
             attrs={"autocomplete": "username", "class": "field", "autofocus": True}
         )
         self.fields["password"].widget = forms.PasswordInput(
-            attrs={"autocomplete": "current-password", "class": "field"}, render_value=True
+            attrs={"autocomplete": "current-password", "class": "field"}
         )
 
     def clean_username(self) -> str:

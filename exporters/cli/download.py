@@ -48,10 +48,17 @@ def remote_files(manifest: dict[str, Any], export_format: str, kinds: Sequence[s
         if not entry.get("split") or entry["type"] in kinds
     ]
     for file in files:
-        # The names come from a server; none may lead out of the folder.
-        if not PLAIN_NAME.fullmatch(file.path):
-            raise CommandError(f"The server names a file {file.path!r}; refused.")
+        plain_name(file.path, "file")
+        for part in file.name.split("/"):
+            plain_name(part, "file")
     return sorted(files, key=lambda file: (file.path == SUMS, file.kind == "text", file.path))
+
+
+def plain_name(name: str, what: str) -> str:
+    """`name` itself. It comes from a server and becomes part of a path, so it may not lead out of the folder."""
+    if not PLAIN_NAME.fullmatch(name):
+        raise CommandError(f"The server names a {what} {name!r}; refused.")
+    return name
 
 
 def prepare_folder(folder: Path, files: Sequence[RemoteFile]) -> None:
@@ -96,8 +103,10 @@ def fetch_file(client: Client, address: str, file: RemoteFile, folder: Path, adv
             if sha256_of(target) == file.sha256:
                 advance(file.size)
                 return "kept"
-            # A file that was cut off is as good as a part; its beginning is checked with the whole.
-            target.replace(part)
+            # A file that was cut off is as good as a part; its beginning is checked with the whole. Texts are
+            # short, and those of a folder of one type differ from the server's: they come anew.
+            if file.kind != "text":
+                target.replace(part)
         start = part.stat().st_size if part.exists() else 0
         if start > file.size:
             start = 0
@@ -122,7 +131,10 @@ def fetch_file(client: Client, address: str, file: RemoteFile, folder: Path, adv
 
 
 def receive(client: Client, address: str, file: RemoteFile, part: Path, start: int, advance: Advance) -> None:
-    """Download into `part` from byte `start` on, going on where the connection breaks."""
+    """Download into `part` from byte `start` on, going on where the connection breaks.
+
+    Raises CommandError once more comes than the announced size: a server must not fill the disk.
+    """
     have, broken = start, 0
     with part.open("r+b" if start else "wb") as out:
         out.truncate(start)
@@ -141,6 +153,10 @@ def receive(client: Client, address: str, file: RemoteFile, part: Path, start: i
                         out.seek(0)
                         out.truncate()
                     for block in response.iter_bytes(BLOCK):
+                        if have + len(block) > file.size:
+                            raise CommandError(
+                                f"The server sends more than the {file.size:,} bytes of {file.path}; refused."
+                            )
                         out.write(block)
                         have += len(block)
                         advance(len(block))

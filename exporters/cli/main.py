@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from typer.core import TyperGroup
 from exporters.checksums import checksums, sha256_of
 from exporters.cli.account import Account, load_account, save_account
 from exporters.cli.client import Client
-from exporters.cli.download import SUMS, fetch_file, prepare_folder, remote_files
+from exporters.cli.download import SUMS, fetch_file, plain_name, prepare_folder, remote_files
 from exporters.cli.errors import CommandError
 from exporters.cli.screen import (
     bytes_bar,
@@ -31,6 +32,7 @@ from exporters.cli.screen import (
 )
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PROJECT_SPEC = re.compile(r"([a-z0-9][a-z0-9-]{0,59})(?:@([0-9A-Za-z][0-9A-Za-z._-]{0,31}))?")
 
 
 class Commands(TyperGroup):
@@ -63,10 +65,10 @@ ProjectSpec = Annotated[
 
 def project_and_version(spec: str) -> tuple[str, str]:
     """ "demo@1.2.0" → ("demo", "1.2.0"); without a version the second is empty."""
-    slug, _, version = spec.partition("@")
-    if not slug or not slug.replace("-", "").isalnum() or ("@" in spec and not version):
+    match = PROJECT_SPEC.fullmatch(spec)
+    if match is None:
         raise CommandError(f"{spec!r} is not PROJECT or PROJECT@VERSION.")
-    return slug, version
+    return match[1], match[2] or ""
 
 
 @app.command()
@@ -188,11 +190,11 @@ def cut_release(client: Client, slug: str, version: str, settings: dict[str, Any
     started = client.post(f"projects/{slug}/releases", body)
     with share_bar(f"Cutting {slug} {started['release']}") as progress:
         client.wait_for(str(started["job"]), progress)
-    return str(started["release"])
+    return plain_name(str(started["release"]), "release")
 
 
 def release_manifest(client: Client, slug: str, version: str) -> dict[str, Any]:
-    """The manifest of a frozen release; waits for one that is being cut."""
+    """The manifest of a frozen release; waits for one that is being cut. Its version is a plain name."""
     address = f"projects/{slug}/releases/{quote(version or 'latest', safe='')}"
     try:
         manifest = client.get(address)
@@ -206,6 +208,7 @@ def release_manifest(client: Client, slug: str, version: str) -> dict[str, Any]:
         with share_bar(f"Waiting for {slug} {manifest['release']}") as progress:
             client.wait_for(str(manifest["job"]), progress)
         manifest = client.get(address)
+    plain_name(str(manifest["release"]), "release")
     if manifest["state"] != "frozen":
         raise CommandError(
             f"Release {manifest['release']} failed: {manifest.get('error') or 'no reason is known'}"

@@ -333,6 +333,23 @@ def test_only_a_lead_imports_and_closes_and_strangers_see_nothing(world: World, 
     assert stranger.get(f"/projects/{slug}/batches").status_code == 404
     assert Api("").push(slug, BAD).status_code == 401
     assert Api(world.token(world.lead, scopes=["read"])).push(slug, BAD).status_code == 403
+
+
+def test_who_only_judges_is_not_told_of_tests_nor_of_the_source(world: World, slug: str) -> None:
+    world.batch(gold_share=0.2, repeat_share=0.1)
+    annotator = world.member()
+    api = Api(world.token(annotator.user))
+    secret = {"gold_share", "repeat_share", "file", "sha256"}
+
+    def seen() -> list[set[str]]:
+        page = api.get(f"/projects/{slug}/batches").json()
+        return [set(page["results"][0]), set(api.get(f"/projects/{slug}/batches/1").json())]
+
+    assert not any(keys & secret for keys in seen()) and all("counts" in keys for keys in seen())
+    annotator.user.memberships.create(
+        project=world.project, role="engineer", pseudonym="p-both", created_at=NOW
+    )
+    assert all(keys >= secret for keys in seen())
     assert api.get(f"/projects/{slug}/batches/2").status_code == 404
     assert Batch.objects.count() == 1
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from annotation.authentication import TokenAuthentication
 from annotation.jobs import run_claimed
 from annotation.models import ApiToken, AuditEvent, Batch, Exclusion, Job, Membership, User
 from annotation.panels import Panel, overview_panels
+from annotation.services.leases import sweep_leases
 from annotation.services.people import create_token
 from tests.factories import NOW, World, make_world
 
@@ -356,18 +358,30 @@ def test_a_lead_who_judges_sees_nothing_of_an_item_before_their_own_answer(world
     )
     client = signed_in(world.lead)
     path = f"/projects/{world.project.slug}/batches/1/items/1"
-    batch = Batch.objects.get()
-    # Who gave the item back may still answer it under the lease they had.
-    Exclusion.objects.create(
-        item=batch.items.get(), annotator=judging, reason=Exclusion.Reason.SKIPPED, created_at=NOW
-    )
     hidden = body(client.get(path))
     assert "shown once your own answer is in" in hidden
     for secret in ("model-0", "better", "Answer 0.0"):
         assert secret not in hidden
-    Exclusion.objects.all().delete()
     world.judge(judging)
     assert "model-0" in body(client.get(path))
+
+
+def test_an_item_that_was_shown_stays_hidden_until_it_is_answered_or_given_back(world: World) -> None:
+    batch = world.batch(items=1)
+    judging = Membership.objects.create(
+        project=world.project, user=world.lead, role="annotator", pseudonym="p-lead", created_at=NOW
+    )
+    world.lease(judging)
+    Batch.objects.update(state=Batch.State.CLOSED, closed_at=NOW)
+    client = signed_in(world.lead)
+    path = f"/projects/{world.project.slug}/batches/1/items/1"
+    assert "model-0" not in body(client.get(path)), "they hold it"
+    sweep_leases(NOW + timedelta(hours=2))
+    assert "model-0" not in body(client.get(path)), "it ran out; they may have it open"
+    Exclusion.objects.create(
+        item=batch.items.get(), annotator=judging, reason=Exclusion.Reason.SKIPPED, created_at=NOW
+    )
+    assert "model-0" in body(client.get(path)), "given back: what they send now is kept as late"
 
 
 def test_an_item_opens_to_those_who_judge_when_nobody_will_be_asked_any_more(world: World) -> None:

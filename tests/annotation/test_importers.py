@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.importers import ItemRow, Limits, RowError, RowResult, check_rows, importers
+from annotation.importers import FILE_CODES, ItemRow, Limits, RowError, RowResult, check_rows, importers
 from annotation.importers.languages import normalise_language
 
 PAIR = Limits()
@@ -388,6 +388,18 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_stopped() -> None:
     limits = Limits(file_bytes=20_000_000, line_bytes=1_000_000)
     results = list(check_rows(io.BytesIO(bomb), "jsonl", limits))
     assert isinstance(results[-1], RowError) and results[-1].code == "file_too_large"
+
+
+def test_blank_lines_are_counted_too() -> None:
+    """A few bytes of gzip hold millions of them, and none of them is a row."""
+    limits = Limits(rows=50)
+    assert limits.lines == 200
+    fits = check(good_row(), *[b""] * 198, good_row(id="last"), limits=limits)
+    assert [type(result) for result in fits] == [ItemRow, ItemRow]
+    bomb = gzip.compress(as_line(good_row()) + b"\n" * 1_000)
+    item, error = check_rows(io.BytesIO(bomb), "jsonl", limits)
+    assert isinstance(item, ItemRow) and isinstance(error, RowError)
+    assert (error.line, error.code, error.code in FILE_CODES) == (201, "too_many_lines", True)
 
 
 def test_a_line_that_is_too_long_is_skipped_and_the_next_one_read() -> None:

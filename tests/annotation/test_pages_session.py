@@ -53,8 +53,9 @@ def test_signing_in_goes_on_to_the_page_asked_for_and_never_elsewhere(annotator:
 def test_one_message_for_a_wrong_name_and_a_wrong_password(annotator: Membership) -> None:
     texts = []
     for email in (annotator.user.email, "nobody@example.org"):
-        response = Client().post("/login", {"username": email, "password": "wrong"})
+        response = Client().post("/login", {"username": email, "password": "nearly-right"})
         assert response.status_code == 422
+        assert "nearly-right" not in response.content.decode()
         assert f'value="{email}"' in response.content.decode()
         texts.append(re.search(r'role="alert".*?</div>', response.content.decode(), re.S).group(0))  # type: ignore[union-attr]
     assert texts[0] == texts[1] and "do not match" in texts[0]

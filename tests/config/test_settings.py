@@ -21,9 +21,9 @@ DATABASE = "postgresql://someone:secret@db.example:5433/people"
 def _load(var: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Read the settings in a process of their own and print what matters here."""
     code = (
-        "import json; from annotation.config import settings as s;"
+        "import json; from annotation.config import settings as s; o = s.CELERY_BROKER_TRANSPORT_OPTIONS;"
         "print(json.dumps({'host': s.DATABASES['default']['HOST'], 'secure': s.SESSION_COOKIE_SECURE,"
-        " 'broker': s.CELERY_BROKER_URL, 'queue': s.CELERY_BROKER_TRANSPORT_OPTIONS.get('conn_string')}))"
+        " 'broker': s.CELERY_BROKER_URL, 'queue': o.get('conn_string'), 'patience': o.get('pool_timeout')}))"
     )
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
     return subprocess.run(
@@ -61,6 +61,7 @@ def test_the_instance_file_fills_in_what_the_environment_leaves_out(tmp_path: Pa
     assert found["host"] == "db.example"
     assert found["secure"] is False, "plain http on the loopback"
     assert conninfo_to_dict(found["queue"])["host"] == "db.example", "the queue is in the same database"
+    assert found["patience"] < 5, "a request waits no longer for a queue that is away"
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
@@ -78,6 +79,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         "secure": True,
         "broker": "redis://queue.example/0",
         "queue": None,
+        "patience": None,
     }
 
 

@@ -15,7 +15,7 @@ from annotation.jobs import run_claimed
 from annotation.models import Membership
 from exporters.models import Release
 from exporters.sending import RangeNotSatisfiable, requested_range
-from tests.exporters.releases import contents, cut, judged_world
+from tests.exporters.releases import contents, cut, judge_item, judged_world
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,6 +113,10 @@ def test_the_same_key_cuts_once(world: World, api: Api) -> None:
     ("wanted", "field"),
     [
         ({"labels": "dawid_skene"}, "labels"),
+        ({"labels": []}, "labels"),
+        ({"labels": {}}, "labels"),
+        ({"ties": []}, "ties"),
+        ({"formats": [[]]}, "formats"),
         ({"filters": {"batches": [5]}}, "filters.batches"),
         ({"version": "latest"}, "version"),
         ({"version": 3}, "version"),
@@ -207,6 +211,8 @@ def test_conditions_compare_the_hash(api: Api, file: tuple[str, bytes]) -> None:
     # The file is another than the one whose beginning the client has: it gets the whole.
     other = api.get(path, **{"Range": "bytes=3-", "If-Range": '"x"'})
     assert other.status_code == 200 and body(other) == data
+    longer = api.get(path, **{"Range": f"bytes={len(data) + 9}-", "If-Range": '"x"'})
+    assert longer.status_code == 200 and body(longer) == data
 
 
 @pytest.mark.parametrize(
@@ -274,6 +280,22 @@ def test_strangers_find_nothing(world: World) -> None:
         anonymous = Client().get(stranger.base + path)
         assert anonymous.status_code == 401
     assert stranger.post("/releases", {}).status_code == 404
+
+
+def test_who_still_judges_gets_no_file(world: World) -> None:
+    """I13: the labels in it are answers of others."""
+    cut(world)
+    world.batch(items=1, overlap=1)
+    both = world.member("annotator")
+    both.user.memberships.create(
+        project=world.project, role="engineer", pseudonym="p-both", created_at=world.now
+    )
+    api = Api(world, both)
+    refused = api.get("/releases/1/files/README.md")
+    assert refused.status_code == 403
+    assert refused.json()["detail"] == api.get("/judgments").json()["detail"]
+    judge_item(world, both, 1)
+    assert api.get("/releases/1/files/README.md").status_code == 200
 
 
 def test_cutting_takes_the_scope_manage(world: World) -> None:

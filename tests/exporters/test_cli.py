@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,7 @@ def test_errors_are_one_line(world: World, concord: Concord, tmp_path: Path) -> 
         (["pull", f"{slug}@9"], f"Error: {slug} has no release 9."),
         (["pull", "nowhere"], "Error: There is nothing here, or it is not yours to see."),
         (["pull", f"{slug}@"], f"Error: '{slug}@' is not PROJECT or PROJECT@VERSION."),
+        (["pull", f"{slug}@../x"], f"Error: '{slug}@../x' is not PROJECT or PROJECT@VERSION."),
         (["pull", slug, "--type", "csv"], "Error: --type is parquet, jsonl or both."),
         (["pull", slug, "--labels", "every"], "Error: --labels, --ties and --min-judgments belong to --cut."),
         (
@@ -238,6 +241,10 @@ def test_one_type_alone_is_a_whole_dataset(world: World, concord: Concord, kind:
     # Again: nothing is wrong with it.
     again = concord("pull", world.project.slug, "--type", kind, "--to", "data")
     assert again.exit_code == 0 and check_sums(folder) == len(data) + 2
+    assert "damaged" not in again.stderr
+    both = concord("pull", world.project.slug, "--to", "data")
+    assert both.exit_code == 0 and check_sums(folder) == 2 * len(data) + 2
+    assert "damaged" not in both.stderr
 
 
 def test_a_second_pull_fetches_nothing(
@@ -353,6 +360,67 @@ def test_a_server_cannot_write_outside_the_folder(world: World, concord: Concord
     failed = concord("pull", f"{world.project.slug}@2", "--to", "data")
     assert failed.exit_code == 1 and failed.stderr == "Error: The server names a file '..'; refused.\n"
     assert not Path("data").exists()
+
+
+@contextmanager
+def server_that_says(answers: dict[str, bytes]) -> Iterator[str]:
+    """The address of a server with these answers by path below /api/v1/projects/demo, whatever they are."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            # The client hangs up when it has seen enough.
+            with suppress(ConnectionError):
+                self.wfile.write(answers[self.path.removeprefix("/api/v1/projects/demo")])
+
+        def log_message(self, *_: object) -> None:
+            """Not into the output of the tests."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def hostile_manifest(**changes: str) -> bytes:
+    """A manifest of one file of ten bytes, with `changes` in the file; `release` is for the whole."""
+    file: dict[str, Any] = {"name": "README.md", "path": "README.md", "type": "text", "split": None}
+    file |= {"format": "preference", "bytes": 10, "sha256": "0" * 64} | changes
+    release = changes.get("release", "1")
+    return json.dumps({"release": release, "state": "frozen", "splits": {}, "files": [file]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"release": "/../../victim"}, "The server names a release '/../../victim'; refused."),
+        ({"release": ".."}, "The server names a release '..'; refused."),
+        ({"path": "../x"}, "The server names a file '../x'; refused."),
+        ({"name": "../../../other/README.md"}, "The server names a file '..'; refused."),
+    ],
+)
+def test_names_from_a_server_are_plain(
+    concord: Concord, tmp_path: Path, changes: dict[str, str], sentence: str
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with server_that_says({"/releases/latest": hostile_manifest(**changes)}) as url:
+        failed = concord("pull", "demo", CONCORD_URL=url, CONCORD_TOKEN="ccd_x")
+    assert failed.exit_code == 1 and failed.stderr == f"Error: {sentence}\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_more_is_taken_than_was_announced(concord: Concord) -> None:
+    answers = {"/releases/latest": hostile_manifest(), "/releases/1/files/README.md": b"x" * 50_000_000}
+    with server_that_says(answers) as url:
+        failed = concord("pull", "demo", "--to", "data", CONCORD_URL=url, CONCORD_TOKEN="ccd_x")
+    assert failed.exit_code == 1
+    assert failed.stderr.endswith("Error: The server sends more than the 10 bytes of README.md; refused.\n")
+    assert sum(path.stat().st_size for path in Path("data").iterdir()) <= 10
 
 
 def test_pulled_types_hold_the_same_rows(world: World, concord: Concord) -> None:

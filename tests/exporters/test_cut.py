@@ -364,6 +364,25 @@ def test_a_run_that_was_taken_over_leaves_nothing_behind() -> None:
     assert folders == ["2"]
 
 
+def test_a_run_that_was_taken_over_does_not_fail_the_release_of_its_successor() -> None:
+    world = judged_world([[-2, 1]])
+    release, queued = start_release(
+        project=world.project, actor=world.lead, settings=release_settings({}), now=NOW
+    )
+    stalled = claim_job(str(queued.pk), NOW)
+    assert stalled is not None
+    Job.objects.filter(pk=queued.pk).update(state=Job.State.QUEUED)
+    second = claim_job(str(queued.pk), NOW)
+    assert second is not None
+    wanted = Release.objects.filter(pk=release.pk)
+    wanted.update(settings={"labels": "none such"})
+    with pytest.raises(Refused):
+        cut_release(stalled, Progress(stalled))
+    wanted.update(settings=release.settings)
+    assert cut_release(second, Progress(second))["rows"] == 2
+    assert wanted.get().state == Release.State.FROZEN
+
+
 def test_a_long_snapshot_keeps_its_heartbeat() -> None:
     """Its transaction shows nothing outside, so without a beat of its own the sweep would take the job away."""
     world = judged_world([[-2]])

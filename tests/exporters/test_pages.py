@@ -135,6 +135,17 @@ def test_the_pages_are_for_engineers(world: World, role: str) -> None:
     assert other.post(address(world), FORM).status_code == 403
 
 
+def test_who_still_judges_gets_no_file(world: World) -> None:
+    cut(world)
+    world.batch(items=1, overlap=1)
+    both = world.member("annotator")
+    both.user.memberships.create(
+        project=world.project, role="engineer", pseudonym="p-both", created_at=world.now
+    )
+    refused = signed_in(both).get(address(world, "/1/files/README.md"))
+    assert refused.status_code == 403 and "You judge in this project yourself" in text(refused)
+
+
 def test_the_project_page_names_the_newest_release(world: World, browser: Client) -> None:
     assert "Nothing has been released yet" in text(browser.get(f"/projects/{world.project.slug}"))
     cut(world, version="spring")

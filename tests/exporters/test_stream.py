@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from annotation.models import Judgment
+from annotation.services.batches import close_batch
 from exporters.stream import Cursor
 from tests.exporters.releases import judge_item, judged_world
 from tests.exporters.test_api import Api
@@ -141,4 +142,19 @@ def test_who_still_judges_does_not_see_the_answers_of_others(world: World) -> No
     api = Api(world, both)
     assert api.get("/judgments").status_code == 403
     judge_item(world, both, 1)
+    assert api.get("/judgments").status_code == 200
+
+
+def test_who_still_holds_an_item_of_a_closed_batch_sees_no_answers_either(world: World) -> None:
+    """I13: the lease outlives the batch, and so does the right to answer."""
+    batch = world.batch(items=1, overlap=2)
+    both = world.member("annotator")
+    both.user.memberships.create(
+        project=world.project, role="reviewer", pseudonym="p-both", created_at=world.now
+    )
+    lease = world.lease(both)
+    close_batch(batch=batch, actor=world.lead, now=world.now)
+    api = Api(world, both)
+    assert api.get("/judgments").status_code == 403
+    world.submit(lease)
     assert api.get("/judgments").status_code == 200
