@@ -86,7 +86,7 @@ def test_a_submit_answers_201_and_its_replay_200_with_the_same_body(api: Api, wo
     first = api.post(path, answer(lease))
     again = api.post(path, answer(lease))
     assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json()
+    assert first.content == again.content
     assert first.json()["state"] == "accepted"
     assert Judgment.objects.count() == 1
 
