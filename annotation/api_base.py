@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 from annotation.access import access_project
 from annotation.errors import Refused
 from annotation.models import ApiToken, IdempotentCall, User
-from annotation.services.calls import forget_calls
+from annotation.services.calls import forget_calls, remember_call
 
 
 class ApiView(APIView):
@@ -140,10 +140,6 @@ def problem(
 View = TypeVar("View", bound=Callable[..., Response])
 
 
-SECRET_FIELDS = frozenset({"one_time_password"})
-"""Shown once: left out of the answer that is remembered, so a replay has everything else."""
-
-
 def idempotent(method: View) -> View:
     """Honour `Idempotency-Key`: the same call again gets the same answer, stored with the change.
 
@@ -171,15 +167,14 @@ def idempotent(method: View) -> View:
             if earlier is not None:
                 return remembered(earlier, body_hash)
             response = method(view, request, *args, **kwargs)
-            answer = {name: value for name, value in response.data.items() if name not in SECRET_FIELDS}
-            IdempotentCall.objects.create(
+            remember_call(
                 user=view.user,
                 route=request.path[:200],
                 key=key,
                 body_hash=body_hash,
                 status=response.status_code,
-                answer=json.loads(JSONRenderer().render(answer)),
-                created_at=now,
+                answer=json.loads(JSONRenderer().render(response.data)),
+                now=now,
             )
             return response
 

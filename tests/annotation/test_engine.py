@@ -229,12 +229,14 @@ def test_cannot_judge_under_an_earlier_lease_is_refused_after_an_answer(world: W
 
 
 def test_in_a_closed_batch_an_expired_lease_fills_no_slot(world: World) -> None:
-    batch = world.batch(items=1, overlap=1)
-    expired, held = world.lease(world.member()), None
+    """The second slot is open, so that only the closed batch keeps the late answer out of it."""
+    batch = world.batch(items=1, overlap=2)
+    expired = world.lease(world.member())
     sweep_leases(later(batch.lease_seconds))
     held = world.lease(world.member(), after=batch.lease_seconds)
     batch.state, batch.closed_at = "closed", later(batch.lease_seconds + 1)
     batch.save(update_fields=["state", "closed_at"])
+    assert Assignment.objects.filter(state="open").count() == 1
     assert world.submit(expired, after=9999).body["state"] == "late"
     assert world.submit(held, after=9999).body["state"] == "accepted"
 

@@ -343,8 +343,8 @@ def test_a_second_delivery_of_the_job_does_nothing() -> None:
     assert release.files.count() == len(contents(release))
 
 
-def test_a_run_that_was_taken_over_leaves_nothing_behind() -> None:
-    """The first worker stalls after its claim; the sweep gives the job to a second one, which freezes."""
+def taken_over() -> tuple[Release, Job, Job]:
+    """A release whose first worker stalled after its claim; the sweep gave the job to a second one."""
     world = judged_world([[-2, 1]])
     release, queued = start_release(
         project=world.project, actor=world.lead, settings=release_settings({}), now=NOW
@@ -354,26 +354,24 @@ def test_a_run_that_was_taken_over_leaves_nothing_behind() -> None:
     Job.objects.filter(pk=queued.pk).update(state=Job.State.QUEUED)
     second = claim_job(str(queued.pk), NOW)
     assert second is not None
+    return release, stalled, second
+
+
+def test_a_run_that_was_taken_over_leaves_nothing_behind() -> None:
+    """The second worker freezes."""
+    release, stalled, second = taken_over()
     with pytest.raises(JobSuperseded):
         cut_release(stalled, Progress(stalled))
     release.refresh_from_db()
     assert release.state == Release.State.BUILDING and not release.rows.exists()
     assert cut_release(second, Progress(second))["rows"] == 2
     assert release.files.count() > 0
-    folders = default_storage.listdir(f"releases/{world.project.pk}/{release.pk}")[0]
+    folders = default_storage.listdir(f"releases/{release.project_id}/{release.pk}")[0]
     assert folders == ["2"]
 
 
 def test_a_run_that_was_taken_over_does_not_fail_the_release_of_its_successor() -> None:
-    world = judged_world([[-2, 1]])
-    release, queued = start_release(
-        project=world.project, actor=world.lead, settings=release_settings({}), now=NOW
-    )
-    stalled = claim_job(str(queued.pk), NOW)
-    assert stalled is not None
-    Job.objects.filter(pk=queued.pk).update(state=Job.State.QUEUED)
-    second = claim_job(str(queued.pk), NOW)
-    assert second is not None
+    release, stalled, second = taken_over()
     wanted = Release.objects.filter(pk=release.pk)
     wanted.update(settings={"labels": "none such"})
     with pytest.raises(Refused):

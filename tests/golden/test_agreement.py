@@ -96,6 +96,7 @@ def test_bbq_validation(shared_data: Path) -> None:
                     unit = "|".join((row[f"q{q}_cat"], row[f"q{q}_uid"], row[f"q{q}_ex_id"]))
                     tidy.append((unit, row["anon_id"], row[f"Answer.q{q}"]))
     result = alpha(tabulate_ratings(*(np.array(c) for c in zip(*tidy, strict=True))), "nominal")
+    print(f"\nbbq nominal α {result.value:.6f} [{result.low:.3f}, {result.high:.3f}]")
     assert result.value == pytest.approx(0.883073, abs=5e-7)
     assert (result.items, result.judgments) == (300, 1500)
     assert (result.low, result.high) == (pytest.approx(0.853, abs=0.006), pytest.approx(0.913, abs=0.006))
@@ -116,6 +117,7 @@ def test_pandalm(shared_data: Path, level: Level, expected: float) -> None:
     """Y. Wang et al., PandaLM (2024): Cohen's κ .85, .88, .86 between the pairs of these people."""
     tidy = list(pandalm_ratings(shared_data))
     result = alpha(tabulate_ratings(*(np.array(c) for c in zip(*tidy, strict=True))), level)
+    print(f"\npandalm {level} α {result.value:.6f} [{result.low:.3f}, {result.high:.3f}]")
     assert result.value == pytest.approx(expected, abs=5e-7)
     assert result.raw_agreement == pytest.approx(0.919920, abs=5e-7)
     assert (result.items, result.judgments, result.annotators) == (999, 2997, 3)
