@@ -147,6 +147,13 @@ def pick_after_sweep(annotator: Membership, batches: Sequence[Batch], now: datet
     return pick_slot(annotator, batches)
 
 
+def has_work(annotator: Membership, now: datetime) -> bool:
+    """Whether `lease_next` would answer a lease now, consent apart: one that is held, or an open slot that fits."""
+    if held_leases(annotator, now):
+        return True
+    return any(fitting_slots(annotator, batch).exists() for batch in open_batches(annotator, None))
+
+
 def reason_for_nothing(batches: Sequence[Batch]) -> str:
     unfinished = Assignment.objects.filter(
         batch__in=batches, purpose=Assignment.Purpose.WORK, state__in=["open", "leased"]

@@ -21,7 +21,7 @@ from annotation.selectors import (
     has_unfinished_slots,
     own_judgments,
 )
-from annotation.services.leases import held_leases, needs_consent
+from annotation.services.leases import has_work, held_leases, needs_consent
 from annotation.services.people import current_consent_text, give_consent
 from annotation.views.signed_in import SignedInRequest, signed_in
 from annotation.views.task_page import excerpt
@@ -165,6 +165,9 @@ def done(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """Why there is no next item: the batches are complete, or the rest is for other people."""
     annotator = access_annotator(request.user, slug)
     now = timezone.now()
+    if has_work(annotator, now):
+        # An old address, or a slot that came free meanwhile: "nothing left" would not be true.
+        return redirect("task", slug=slug)
     context = {
         "desk": desk_of(annotator),
         "minutes": round(active_seconds_since(annotator, now - timedelta(hours=12)) / 60),

@@ -409,3 +409,11 @@ def test_ranking_and_rating_are_judged_in_plain_forms(
     judgment = Judgment.objects.get()
     rows = judgment.ranking_answers if protocol["kind"] == "ranking" else judgment.rating_answers  # type: ignore[attr-defined]
     assert rows.count() == len(answers)
+
+
+def test_done_is_never_said_while_there_is_work(world: World, annotator: Membership, client: Client) -> None:
+    path = f"/projects/{world.project.slug}/done"
+    assert client.get(path)["Location"] == f"/projects/{world.project.slug}/task"
+    for _ in range(3):
+        world.judge(annotator)
+    assert client.get(path).status_code == 200
