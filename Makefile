@@ -11,10 +11,10 @@ VAR ?= $(CURDIR)/var
 ARGS ?=
 export PORT VAR
 
-.PHONY: help run test lint fmt bench trl doctor
+.PHONY: help run test faults lint fmt bench bench-engine trl doctor
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## Start everything and print the address and the logins (PORT=8000 VAR=./var)
 	@$(BIN)/python manage.py up
@@ -22,6 +22,9 @@ run: .venv/.run ## Start everything and print the address and the logins (PORT=8
 test: .venv/.dev ## Run all tests but those of TRL
 	@echo "TRL is apart: make trl trains it on a real release."
 	$(BIN)/python -m pytest -m "not trl" -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+
+faults: .venv/.dev ## Kill, cut and flush things at length and print the figures (about an hour; ARGS="-k postgres")
+	CONCORD_FAULTS=long $(BIN)/python -m pytest tests/faults -n 0 -p no:randomly -s $(ARGS)
 
 lint: .venv/.dev ## Check style, types, imports between the rooms and missing migrations
 	$(BIN)/ruff check
@@ -36,6 +39,11 @@ fmt: .venv/.dev ## Put the code in shape
 
 bench: .venv/.dev ## Run the benchmarks, each beside its peer or floor
 	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	@$(MAKE) --no-print-directory bench-engine
+
+bench-engine: .venv/.dev ## Measure lease and submit beside peer and floor (ARGS="--skip-million" is short)
+	@echo "== bench/engine"
+	@$(BIN)/python -m bench.engine $(ARGS)
 
 trl: .venv/.dev .venv-trl/.trl ## Train TRL on a real release (installs TRL into .venv-trl first)
 	$(BIN)/python -m pytest -m trl -n 0 $(ARGS)

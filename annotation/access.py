@@ -10,7 +10,20 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404
 
-from annotation.models import ApiToken, Assignment, Batch, Item, Job, Judgment, Membership, Project, User
+from annotation.models import (
+    ApiToken,
+    Assignment,
+    Batch,
+    Item,
+    Job,
+    Judgment,
+    Lease,
+    Membership,
+    Project,
+    User,
+)
+from annotation.selectors import protocol_of
+from annotation.statements import Statement, columns, load_side_by_side
 
 Role = Membership.Role
 
@@ -37,23 +50,34 @@ def roles_in(user: User, project: Project) -> set[str]:
     return set(project.memberships.filter(user=user, is_active=True).values_list("role", flat=True))
 
 
+FIND_ANNOTATOR = Statement(
+    "find_annotator",
+    ["bigint", "text", "bigint"],  # user, slug, token when it is limited to projects
+    f"""
+    SELECT {columns(Membership, "m")}, {columns(Project, "p")}
+    FROM annotation_membership m JOIN annotation_project p ON p.id = m.project_id
+    WHERE m.user_id = $1 AND p.slug = $2 AND m.role = 'annotator' AND m.is_active
+      AND ($3 IS NULL OR EXISTS (SELECT FROM annotation_apitoken_projects t
+                                 WHERE t.apitoken_id = $3 AND t.project_id = p.id))
+    """,
+)
+
+
 def access_annotator(user: User, slug: str, token: ApiToken | None = None) -> Membership:
     """The membership through which `user` judges in the project, its project loaded."""
-    membership = (
-        Membership.objects.filter(
-            project__in=reachable_projects(user, token),
-            project__slug=slug,
-            user=user,
-            is_active=True,
-            role=Role.ANNOTATOR,
-        )
-        .select_related("project", "user")
-        .first()
-    )
-    if membership is None:
+    row = FIND_ANNOTATOR.row(user.pk, slug, limit_of(token))
+    if row is None:
         access_project(user, slug, token=token)
         raise PermissionDenied("This takes the role annotator.")
-    return membership
+    annotator: Membership
+    annotator, project = load_side_by_side(row, Membership, Project)
+    annotator.user, annotator.project = user, project
+    return annotator
+
+
+def limit_of(token: ApiToken | None) -> int | None:
+    """The token's id when it opens only some projects."""
+    return token.pk if token is not None and token.is_limited_to_projects else None
 
 
 def access_batch(user: User, slug: str, number: int, *roles: str, token: ApiToken | None = None) -> Batch:
@@ -73,22 +97,37 @@ def access_item(user: User, slug: str, batch_number: int, number: int) -> Item:
     return item
 
 
-def access_assignment(user: User, pk: int, token: ApiToken | None = None) -> Assignment:
-    """An assignment that `user` holds or once held, so that a late answer still finds its slot."""
-    assignment = (
-        Assignment.objects.filter(
-            pk=pk,
-            leases__annotator__user=user,
-            leases__annotator__is_active=True,
-            batch__project__in=reachable_projects(user, token),
-        )
-        .select_related("batch__project", "batch__protocol")
-        .distinct()
-        .first()
-    )
-    if assignment is None:
+FIND_LEASE = Statement(
+    "find_lease",
+    ["bigint", "bigint", "bigint"],  # user, public id, token when it is limited to projects
+    f"""
+    SELECT {columns(Lease, "l")}, {columns(Membership, "m")}, {columns(Project, "p")},
+           {columns(Assignment, "a")}, {columns(Batch, "b")}
+    FROM annotation_lease l
+    JOIN annotation_membership m ON m.id = l.annotator_id
+    JOIN annotation_project p ON p.id = m.project_id
+    JOIN annotation_assignment a ON a.id = l.assignment_id
+    JOIN annotation_batch b ON b.id = a.batch_id
+    WHERE l.public_id = $2 AND m.user_id = $1 AND m.is_active
+      AND ($3 IS NULL OR EXISTS (SELECT FROM annotation_apitoken_projects t
+                                 WHERE t.apitoken_id = $3 AND t.project_id = p.id))
+    """,
+)
+
+
+def access_lease(user: User, public_id: int, token: ApiToken | None = None) -> Lease:
+    """A lease that `user` holds or once held, so that a late answer still finds its slot."""
+    row = FIND_LEASE.row(user.pk, public_id, limit_of(token)) if public_id < 2**63 else None
+    if row is None:
         raise Http404("no such assignment")
-    return assignment
+    lease: Lease
+    lease, annotator, project, assignment, batch = load_side_by_side(
+        row, Lease, Membership, Project, Assignment, Batch
+    )
+    lease.assignment, lease.annotator = assignment, annotator
+    annotator.user, annotator.project = user, project
+    assignment.batch, batch.project, batch.protocol = batch, project, protocol_of(batch.protocol_id)
+    return lease
 
 
 def access_judgment(user: User, pk: int, token: ApiToken | None = None) -> Judgment:
@@ -134,3 +173,31 @@ def access_own_token(user: User, pk: int) -> ApiToken:
     if token is None:
         raise Http404("no such token")
     return token
+
+
+def access_member(
+    user: User, slug: str, pseudonym: str, *roles: str, token: ApiToken | None = None
+) -> Membership:
+    """A membership of the project by its pseudonym, for members in one of `roles`."""
+    project = access_project(user, slug, *roles, token=token)
+    member = project.memberships.filter(pseudonym=pseudonym).select_related("project", "user").first()
+    if member is None:
+        raise Http404("no such member")
+    return member
+
+
+def access_judgment_of_other(
+    user: User, slug: str, pk: int, *roles: str, token: ApiToken | None = None
+) -> Judgment:
+    """A judgment that somebody else gave, for members in one of `roles`. Its author gets PermissionDenied."""
+    project = access_project(user, slug, *roles, token=token)
+    judgment = (
+        Judgment.objects.filter(pk=pk, batch__project=project)
+        .select_related("annotator__project", "annotator__user", "batch", "assignment")
+        .first()
+    )
+    if judgment is None:
+        raise Http404("no such judgment")
+    if judgment.annotator.user_id == user.pk:
+        raise PermissionDenied("You gave this answer yourself; another lead or reviewer has to decide on it.")
+    return judgment

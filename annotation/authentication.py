@@ -1,6 +1,5 @@
 """The API takes tokens only; the pages take sessions only."""
 
-from django.db.models import Q
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -9,6 +8,17 @@ from rest_framework.request import Request
 
 from annotation.models import ApiToken, User
 from annotation.services.people import TOKEN_PREFIX, token_digest
+from annotation.statements import Statement, columns, load_side_by_side
+
+FIND_TOKEN = Statement(
+    "find_token",
+    ["bytea", "timestamptz"],  # digest, now
+    f"""
+    SELECT {columns(ApiToken, "t")}, {columns(User, "u")}
+    FROM annotation_apitoken t JOIN annotation_user u ON u.id = t.user_id
+    WHERE t.digest = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) AND u.is_active
+    """,
+)
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -24,15 +34,13 @@ class TokenAuthentication(BaseAuthentication):
             token = parts[1].decode("ascii")
         except UnicodeDecodeError:
             raise AuthenticationFailed("This token is not valid.") from None
-        row = (
-            ApiToken.objects.filter(digest=token_digest(token), revoked_at__isnull=True, user__is_active=True)
-            .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now()))
-            .select_related("user")
-            .first()
-        )
+        row = FIND_TOKEN.row(token_digest(token), timezone.now())
         if row is None or not token.startswith(TOKEN_PREFIX):
             raise AuthenticationFailed("This token is not valid.")
-        return row.user, row
+        found: ApiToken
+        found, user = load_side_by_side(row, ApiToken, User)
+        found.user = user
+        return user, found
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="concord"'

@@ -8,7 +8,9 @@ from django.core.files.uploadedfile import UploadedFile
 
 from annotation.errors import Refused
 from annotation.importers import importers
-from annotation.models import ApiToken, Membership, Project, ProtocolVersion
+from annotation.kinds import FieldError
+from annotation.models import ApiToken, Batch, Membership, Project, ProtocolVersion
+from annotation.services.overlap import overlap_policies
 
 EXPIRY_DAYS = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
 
@@ -23,6 +25,33 @@ class ConsoleForm(forms.Form):
             self.add_error(error.field, error.detail)
         if not placed:
             self.add_error(None, refusal.detail)
+
+
+WHOLE_MAX = 2**31 - 1
+STAFFING = ("purpose", "overlap_policy", "overlap_max", "skill", "cap_per_annotator", "priority")
+SHARES = {"pass_percent": "pass_share", "gold_percent": "gold_share", "repeat_percent": "repeat_share"}
+
+
+def percent_field(label: str, most: int, help_text: str) -> forms.FloatField:
+    return forms.FloatField(
+        label=f"{label}, in %",
+        required=False,
+        min_value=0,
+        max_value=most,
+        help_text=help_text,
+        widget=forms.NumberInput(attrs={"class": "field short num", "step": "any"}),
+    )
+
+
+def whole_field(label: str, least: int, most: int, help_text: str) -> forms.IntegerField:
+    return forms.IntegerField(
+        label=label,
+        required=False,
+        min_value=least,
+        max_value=most,
+        help_text=help_text,
+        widget=forms.NumberInput(attrs={"class": "field short num"}),
+    )
 
 
 class ImportForm(ConsoleForm):
@@ -44,7 +73,7 @@ class ImportForm(ConsoleForm):
         label="Judgments for each item",
         min_value=1,
         max_value=100,
-        help_text="By so many different people. Agreement needs two or more.",
+        help_text="By so many different people. Agreement needs two or more. With a rule below, it starts with these.",
         widget=forms.NumberInput(attrs={"class": "field short num"}),
     )
     dry_run = forms.BooleanField(
@@ -54,9 +83,51 @@ class ImportForm(ConsoleForm):
         label="Leave out bad rows", required=False, help_text="Otherwise one bad row refuses the whole file."
     )
 
+    purpose = forms.ChoiceField(
+        label="What it is for",
+        required=False,
+        choices=[
+            (Batch.Purpose.WORK.value, "Work: people judge it"),
+            (Batch.Purpose.TRAINING.value, "Training: people pass it before they get work"),
+        ],
+        initial=Batch.Purpose.WORK.value,
+        widget=forms.RadioSelect,
+    )
+    pass_percent = percent_field("Pass mark of a training", 100, "Of its answers, so many are to be right.")
+    overlap_policy = forms.ChoiceField(
+        label="More judgments", required=False, widget=forms.Select(attrs={"class": "field"})
+    )
+    overlap_max = whole_field("At most, for an item", 1, 100, "Only with such a rule.")
+    gold_percent = percent_field(
+        "Gold",
+        99,
+        "So much of what a person gets is a check. Rows with gold serve as checks, and nothing else.",
+    )
+    repeat_percent = percent_field("Repeats", 99, "So much is an own earlier item again, sides swapped.")
+    skill = forms.CharField(
+        label="Only for people with the skill",
+        required=False,
+        max_length=40,
+        help_text="Left empty, for everybody.",
+        widget=forms.TextInput(attrs={"class": "field", "autocomplete": "off"}),
+    )
+    cap_per_annotator = whole_field("Judgments by one person, at most", 1, WHOLE_MAX, "Left empty, no cap.")
+    lease_minutes = whole_field(
+        "Minutes to answer an item", 1, 10_080, "After that it goes to somebody else."
+    )
+    priority = whole_field("Priority", -WHOLE_MAX, WHOLE_MAX, "Of two open batches, the higher comes first.")
+
     def __init__(self, *args: Any, protocol: ProtocolVersion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["overlap"].initial = protocol.overlap
+        rules = [(key, policy.name) for key, policy in overlap_policies if protocol.kind in policy.kinds]
+        self.fields["overlap_policy"] = forms.ChoiceField(
+            label="More judgments",
+            required=False,
+            choices=[("", "None: as many as above"), *rules],
+            help_text="A rule may ask for more judgments of an item, one at a time.",
+            widget=forms.Select(attrs={"class": "field"}),
+        )
         choices = [(key, importer.name) for key, importer in importers]
         self.fields["format"] = forms.ChoiceField(
             label="Format", choices=choices, initial="jsonl", widget=forms.RadioSelect
@@ -65,6 +136,20 @@ class ImportForm(ConsoleForm):
     def upload(self) -> "UploadedFile[bytes]":
         upload: UploadedFile[bytes] = self.cleaned_data["file"]
         return upload
+
+    def staffing(self) -> dict[str, Any]:
+        """Arguments of `start_import` for what was filled in; the rest keeps the defaults there."""
+        data = self.cleaned_data
+        given = {name: data[name] for name in STAFFING if data[name] not in (None, "")}
+        shares = {name: data[field] / 100 for field, name in SHARES.items() if data[field] is not None}
+        minutes = data["lease_minutes"]
+        return given | shares | ({} if minutes is None else {"lease_seconds": 60 * minutes})
+
+    def refuse(self, refusal: Refused) -> None:
+        """Shares are asked for as percentages, under names of their own."""
+        names = {share: field for field, share in SHARES.items()}
+        errors = [FieldError(names.get(e.field, e.field), e.code, e.detail) for e in refusal.errors]
+        super().refuse(Refused(refusal.detail, code=refusal.code, status=refusal.status, errors=errors))
 
 
 class MemberForm(ConsoleForm):

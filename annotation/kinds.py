@@ -13,7 +13,7 @@ from annotation.registry import Registry
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Completion, Criterion, Judgment, ProtocolVersion
+    from annotation.models import Completion, Criterion, GoldAnswer, Judgment, ProtocolVersion
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,14 @@ class ProtocolSpec:
     criteria: Sequence[CriterionSpec]
 
 
+@dataclass(frozen=True)
+class GoldCheck:
+    """Whether an answer is right within the gold answers' tolerance, and one that would be, in screen labels."""
+
+    is_right: bool
+    expected: dict[str, Any]
+
+
 class JudgmentKind(Protocol):
     """A kind is stateless; `parsed` is a value of its own that only it reads."""
 
@@ -102,6 +110,9 @@ class JudgmentKind(Protocol):
 
     def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
         """The stored answer in the labels of `screen`: the inverse of parse + store."""
+
+    def compare_to_gold(self, parsed: Any, golds: Sequence["GoldAnswer"], screen: Screen) -> GoldCheck:
+        """Compare a parsed answer to gold answers. Raises ValueError when the kind takes none."""
 
     def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the template needs to draw the questions, with `answer` chosen when there is one."""

@@ -1,5 +1,6 @@
 """Reads: what pages and services ask of the tables."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from annotation.models import (
     Judgment,
     Membership,
     Project,
+    ProtocolVersion,
 )
 
 
@@ -32,10 +34,36 @@ def screen_of(assignment: Assignment, display_order: Sequence[int]) -> Screen:
     )
 
 
+COMPLETIONS_JSON = """
+    (SELECT json_agg(json_build_array(c.id, c.position, c.messages) ORDER BY c.position)::text
+     FROM annotation_completion c WHERE c.item_id = {item})
+"""
+"""SQL: an item's completions as one JSON value, for queries that are asked all day."""
+
+
+def screen_from(protocol_id: int, completions: str, display_order: Sequence[int]) -> Screen:
+    """The screen out of `COMPLETIONS_JSON` as PostgreSQL sends it, without another query."""
+    by_position = {
+        position: Completion(id=pk, position=position, messages=messages)
+        for pk, position, messages in json.loads(completions)
+    }
+    return Screen(
+        protocol=protocol_of(protocol_id),
+        criteria=criteria_of(protocol_id),
+        completions=[by_position[position] for position in display_order],
+    )
+
+
 @lru_cache(maxsize=1000)
 def criteria_of(protocol_id: int) -> tuple[Criterion, ...]:
     """Criteria in order, `overall` last. A protocol version never changes, so a process asks once."""
     return tuple(Criterion.objects.filter(protocol=protocol_id).order_by("position"))
+
+
+@lru_cache(maxsize=1000)
+def protocol_of(protocol_id: int) -> ProtocolVersion:
+    """A protocol version, which never changes either."""
+    return ProtocolVersion.objects.get(pk=protocol_id)
 
 
 def current_guideline(project_id: int) -> GuidelineVersion:

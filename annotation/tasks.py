@@ -5,6 +5,8 @@ from django.utils import timezone
 
 from annotation import audit
 from annotation.jobs import run_claimed, sweep_jobs
+from annotation.metrics import count_sweep
+from annotation.nightly import enqueue_check
 from annotation.periodic import periodic_checks
 from annotation.services.leases import sweep_leases
 
@@ -21,8 +23,8 @@ def sweep() -> None:
     One that fails keeps none of the others from running; the task fails at the end, naming it.
     """
     now = timezone.now()
-    sweep_leases(now)
-    sweep_jobs(now)
+    freed = sweep_leases(now)
+    sent_again = sweep_jobs(now)
     failures = []
     for key, check in periodic_checks:
         try:
@@ -30,6 +32,7 @@ def sweep() -> None:
         except Exception as error:  # noqa: BLE001  (raised again below)
             error.add_note(f"in the periodic check {key!r}")
             failures.append(error)
+    count_sweep(freed=freed, sent_again=sent_again, has_failed=bool(failures))
     if failures:
         raise ExceptionGroup("periodic checks failed", failures)
 
@@ -37,3 +40,8 @@ def sweep() -> None:
 @shared_task(name="annotation.tasks.seal_audit")
 def seal_audit() -> None:
     audit.seal_audit()
+
+
+@shared_task(name="annotation.tasks.check_invariants")
+def check_invariants() -> None:
+    enqueue_check(timezone.now())

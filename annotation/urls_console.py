@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import console, settings_page
+from annotation.views import console, jobs, settings_page, staffing
 
 urlpatterns = [
     path("projects", console.projects, name="projects"),
@@ -12,7 +12,23 @@ urlpatterns = [
     path("projects/<slug:slug>/batches/<int:number>", console.batch, name="batch"),
     path("projects/<slug:slug>/batches/<int:number>/close", console.batch_close, name="batch_close"),
     path("projects/<slug:slug>/batches/<int:number>/items/<int:item_number>", console.item, name="item"),
+    path("projects/<slug:slug>/batches/<int:number>/overlap", staffing.batch_overlap, name="batch_overlap"),
+    path("projects/<slug:slug>/batches/<int:number>/staff", staffing.batch_staff, name="batch_staff"),
+    path("projects/<slug:slug>/members/<slug:pseudonym>", staffing.member, name="member"),
+    path("projects/<slug:slug>/members/<slug:pseudonym>/pause", staffing.member_pause, name="member_pause"),
+    path(
+        "projects/<slug:slug>/members/<slug:pseudonym>/resume", staffing.member_resume, name="member_resume"
+    ),
+    path(
+        "projects/<slug:slug>/members/<slug:pseudonym>/qualify/<int:number>",
+        staffing.member_qualify,
+        name="member_qualify",
+    ),
+    path("projects/<slug:slug>/limits", staffing.limits, name="limits"),
+    path("projects/<slug:slug>/jobs", jobs.jobs, name="jobs"),
     path("jobs/<uuid:job_id>", console.job, name="job"),
+    path("jobs/<uuid:job_id>/cancel", jobs.job_cancel, name="job_cancel"),
+    path("jobs/<uuid:job_id>/retry", jobs.job_retry, name="job_retry"),
     path("settings", settings_page.settings, name="settings"),
     path("settings/tokens", settings_page.token_create, name="token_create"),
     path("settings/tokens/<int:pk>/revoke", settings_page.token_revoke, name="token_revoke"),

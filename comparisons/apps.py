@@ -10,14 +10,23 @@ class ComparisonsConfig(AppConfig):
 
     def ready(self) -> None:
         # Models are importable only now.
+        from annotation.invariants import Invariant, immutable_tables, invariants
         from annotation.jobs import register_job
         from annotation.panels import overview_panels
         from annotation.periodic import periodic_checks
+        from annotation.services.overlap import overlap_policies
         from comparisons import services
         from comparisons.kinds import register_kinds
+        from comparisons.overlap import SEQUENTIAL
         from comparisons.panels import agreement_panel
 
         register_kinds()
+        tables = ("pairwiseanswer", "rankinganswer", "ratinganswer", "spanmark")
+        answers = immutable_tables(*(f"comparisons_{table}" for table in tables))
+        invariants.register(
+            "I12 answers", Invariant("I12", "answers carry an enabled trigger that forbids change", answers)
+        )
+        overlap_policies.register("sequential", SEQUENTIAL)
         register_job(services.JOB_KIND, services.run_agreement_job)
         periodic_checks.register("agreement", services.enqueue_stale_agreement)
         overview_panels.register("agreement", agreement_panel)

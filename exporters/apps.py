@@ -9,14 +9,17 @@ class ExportersConfig(AppConfig):
     name = "exporters"
 
     def ready(self) -> None:
+        from annotation.invariants import invariants
         from annotation.jobs import register_job
         from annotation.panels import NavigationEntry, overview_panels, project_navigation
         from annotation.periodic import periodic_checks
         from exporters.formats import export_formats
         from exporters.formats.preference import preference
+        from exporters.invariants import RELEASED_ROWS
         from exporters.panels import releases_panel
         from exporters.services import JOB_KIND, cut_release, fail_abandoned_releases
 
+        invariants.register("I14", RELEASED_ROWS)
         export_formats.register(preference.key, preference)
         register_job(JOB_KIND, cut_release)
         periodic_checks.register("abandoned releases", fail_abandoned_releases)

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
-from django.db.models import CharField, Exists, OuterRef
+from django.db.models import CharField, Exists, OuterRef, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -109,9 +109,8 @@ def cut_release(job: Job, progress: Progress) -> dict[str, Any]:
         return release_result(release)
     try:
         return build(release, job, progress)
-    except JobSuperseded:
-        raise
-    except Exception:
+    except JobFailed:
+        # Any other exception is a crash, after which the job comes back for this release.
         fail_release(release, job.created_by, timezone.now(), run=job)
         raise
 
@@ -331,11 +330,11 @@ def release_result(release: Release) -> dict[str, Any]:
 
 
 def fail_abandoned_releases(now: datetime) -> None:
-    """Mark releases whose job has ended without them: its worker died too often, or it was cancelled."""
+    """Mark releases whose job has ended without them. A dead letter has not: a lead may try it again."""
     working = Job.objects.filter(
+        Q(state__in=[Job.State.QUEUED, Job.State.RUNNING]) | Q(is_dead_letter=True),
         kind=JOB_KIND,
         key=Cast(OuterRef("pk"), CharField()),
-        state__in=[Job.State.QUEUED, Job.State.RUNNING],
     )
     abandoned = Release.objects.filter(~Exists(working), state=Release.State.BUILDING)
     for release in abandoned.select_related("project"):

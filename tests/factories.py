@@ -14,6 +14,7 @@ from typing import Any
 from annotation.models import Assignment, Batch, Completion, Item, Lease, Membership, Project, User
 from annotation.services.judgments import Outcome, Submission, submit_judgment
 from annotation.services.leases import lease_next
+from annotation.services.overlap import pool_of
 from annotation.services.people import add_member, create_token, create_user
 from annotation.services.projects import create_project
 
@@ -81,7 +82,7 @@ class World:
             prompt=prompt,
             prompt_hash=digest(prompt),
             content_hash=digest([prompt, list(texts)]),
-            target_overlap=batch.overlap,
+            target_overlap=fields.pop("target_overlap", batch.overlap),
             **fields,
         )
         Completion.objects.bulk_create(
@@ -95,9 +96,10 @@ class World:
             )
             for position, text in enumerate(texts)
         )
+        pool = pool_of(batch, language=item.language, category=item.category)
         Assignment.objects.bulk_create(
-            Assignment(item=item, batch=batch, number=slot + 1, priority=batch.priority)
-            for slot in range(batch.overlap)
+            Assignment(item=item, batch=batch, pool=pool, number=slot + 1)
+            for slot in range(item.target_overlap)
         )
         return item
 

@@ -13,9 +13,11 @@ from rest_framework.response import Response
 
 from annotation.access import Role, access_batch, access_project, roles_in
 from annotation.api_base import ApiView, Pages, checked, idempotent
-from annotation.models import Batch
+from annotation.models import Batch, User
 from annotation.selectors import BatchCounts, batch_counts
+from annotation.selectors_staffing import items_to_judge
 from annotation.services.batches import close_batch, start_import, too_large
+from annotation.services.overlap import saving_of
 
 FORM_BYTES = 65_536
 """What the other fields and the multipart frame may add to the file."""
@@ -30,6 +32,12 @@ class BatchInput(serializers.Serializer[Any]):
     repeat_share = serializers.FloatField(required=False, min_value=0, max_value=1)
     priority = serializers.IntegerField(required=False, min_value=-(2**31) + 1, max_value=2**31 - 1)
     lease_seconds = serializers.IntegerField(required=False, min_value=60, max_value=604_800)
+    purpose = serializers.CharField(required=False, max_length=8)
+    pass_share = serializers.FloatField(required=False, min_value=0, max_value=1)
+    skill = serializers.CharField(required=False, allow_blank=True, max_length=40)
+    cap_per_annotator = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+    overlap_policy = serializers.CharField(required=False, allow_blank=True, max_length=20)
+    overlap_max = serializers.IntegerField(required=False, min_value=1, max_value=100)
     dry_run = serializers.BooleanField(required=False)
     skip_bad_rows = serializers.BooleanField(required=False)
 
@@ -40,7 +48,7 @@ NOT_FOR_ANNOTATORS = {"file", "sha256", "gold_share", "repeat_share"}
 
 def batch_json(batch: Batch, counts: BatchCounts, roles: set[str]) -> dict[str, Any]:
     """What `roles` may know of a batch, with its work slots by state and its late judgments, counted now."""
-    facts = {
+    facts: dict[str, Any] = {
         "number": batch.number,
         "name": batch.name,
         "state": batch.state,
@@ -48,7 +56,13 @@ def batch_json(batch: Batch, counts: BatchCounts, roles: set[str]) -> dict[str, 
         "file": batch.source_name,
         "sha256": batch.source_sha256,
         "protocol": batch.protocol.number,
+        "purpose": batch.purpose,
+        "pass_share": batch.pass_share,
         "overlap": batch.overlap,
+        "overlap_policy": batch.overlap_policy,
+        "overlap_max": batch.overlap_max,
+        "skill": batch.skill,
+        "cap_per_annotator": batch.cap_per_annotator,
         "gold_share": batch.gold_share,
         "repeat_share": batch.repeat_share,
         "priority": batch.priority,
@@ -64,8 +78,29 @@ def batch_json(batch: Batch, counts: BatchCounts, roles: set[str]) -> dict[str, 
         "created_at": batch.created_at,
         "closed_at": batch.closed_at,
     }
-    hidden = NOT_FOR_ANNOTATORS if roles == {Role.ANNOTATOR} else set()
-    return {key: value for key, value in facts.items() if key not in hidden}
+    if roles != {Role.ANNOTATOR}:
+        return facts | ({"saving": saving_json(batch)} if batch.overlap_policy else {})
+    # Gold items have no slots: beside the slots, their number would tell how many there are.
+    facts["counts"]["items"] = (
+        counts.items if batch.purpose == "training" else items_to_judge([batch])[batch.pk]
+    )
+    return {key: value for key, value in facts.items() if key not in NOT_FOR_ANNOTATORS}
+
+
+def saving_json(batch: Batch) -> dict[str, Any]:
+    saving = saving_of(batch)
+    return {
+        "items": saving.items,
+        "settled": saving.settled,
+        "judgments": saving.judgments,
+        "at_maximum": saving.at_maximum,
+        "share": saving.share,
+    }
+
+
+def batch_response(batch: Batch, user: User) -> Response:
+    """One batch as `user` may know it."""
+    return Response(batch_json(batch, batch_counts([batch])[batch.pk], roles_in(user, batch.project)))
 
 
 class BatchesView(ApiView):
@@ -104,9 +139,7 @@ class BatchView(ApiView):
     @extend_schema(responses={200: dict}, operation_id="batches_retrieve")
     def get(self, request: Request, slug: str, number: int) -> Response:
         batch = access_batch(self.user, slug, number, token=self.token)
-        return Response(
-            batch_json(batch, batch_counts([batch])[batch.pk], roles_in(self.user, batch.project))
-        )
+        return batch_response(batch, self.user)
 
 
 class CloseBatchView(ApiView):
@@ -115,9 +148,7 @@ class CloseBatchView(ApiView):
     def post(self, request: Request, slug: str, number: int) -> Response:
         batch = access_batch(self.user, slug, number, Role.LEAD, token=self.token)
         batch = close_batch(batch=batch, actor=self.user, now=timezone.now())
-        return Response(
-            batch_json(batch, batch_counts([batch])[batch.pk], roles_in(self.user, batch.project))
-        )
+        return batch_response(batch, self.user)
 
 
 urlpatterns = [

@@ -1,7 +1,6 @@
-"""Projects, their protocols, guidelines and members; jobs."""
+"""Projects, their protocols and guidelines."""
 
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
@@ -10,12 +9,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.access import Role, access_job, access_project, reachable_projects
+from annotation.access import Role, access_project, reachable_projects, roles_in
 from annotation.api_base import ApiView, Pages, checked, idempotent
 from annotation.errors import Refused
-from annotation.models import Job, Project
+from annotation.models import Project
 from annotation.selectors import batch_counts, current_guideline
-from annotation.services.people import add_member
+from annotation.selectors_staffing import items_to_judge
 from annotation.services.projects import create_project, publish_guideline, publish_protocol
 
 
@@ -38,15 +37,14 @@ class GuidelineInput(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=200_000)
 
 
-class MemberInput(serializers.Serializer[Any]):
-    email = serializers.CharField(max_length=254)
-    role = serializers.CharField(max_length=20)
-
-
-def project_json(project: Project) -> dict[str, Any]:
-    """A project with its progress (counted now), protocol and guideline version."""
+def project_json(project: Project, roles: set[str]) -> dict[str, Any]:
+    """What `roles` may know of a project: its progress (counted now), protocol and guideline version."""
     protocol = project.protocols.latest("number")
-    counts = batch_counts(list(project.batches.exclude(state="failed"))).values()
+    batches = list(project.batches.exclude(state="failed"))
+    counts = batch_counts(batches).values()
+    items = sum(c.items for c in counts)
+    if roles == {Role.ANNOTATOR}:
+        items = sum(items_to_judge(batches).values())
     return {
         "slug": project.slug,
         "name": project.name,
@@ -64,7 +62,7 @@ def project_json(project: Project) -> dict[str, Any]:
         },
         "guideline_version": current_guideline(project.pk).number,
         "progress": {
-            "items": sum(c.items for c in counts),
+            "items": items,
             "slots": sum(c.slots for c in counts),
             "submitted": sum(c.submitted for c in counts),
         },
@@ -78,7 +76,9 @@ class ProjectsView(ApiView):
         pages = Pages()
         pages.ordering = "slug"
         page = pages.paginate_queryset(reachable_projects(self.user, self.token), request, view=self)
-        return pages.get_paginated_response([project_json(project) for project in page or []])
+        return pages.get_paginated_response(
+            [project_json(project, roles_in(self.user, project)) for project in page or []]
+        )
 
     @extend_schema(request=ProjectInput, responses={201: dict}, operation_id="projects_create")
     @idempotent
@@ -97,7 +97,7 @@ class ProjectsView(ApiView):
             description=data.get("description", ""),
             protocol=protocol,
         )
-        return Response(project_json(project), status=201)
+        return Response(project_json(project, roles_in(self.user, project)), status=201)
 
 
 def checked_protocol(settings: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,8 @@ def checked_protocol(settings: dict[str, Any]) -> dict[str, Any]:
 class ProjectView(ApiView):
     @extend_schema(responses={200: dict}, operation_id="projects_retrieve")
     def get(self, request: Request, slug: str) -> Response:
-        return Response(project_json(access_project(self.user, slug, token=self.token)))
+        project = access_project(self.user, slug, token=self.token)
+        return Response(project_json(project, roles_in(self.user, project)))
 
 
 class ProtocolsView(ApiView):
@@ -138,37 +139,3 @@ class GuidelinesView(ApiView):
         text = checked(GuidelineInput, request)["text"]
         guideline = publish_guideline(project=project, actor=self.user, text=text, now=timezone.now())
         return Response({"version": guideline.number}, status=201)
-
-
-class MembersView(ApiView):
-    @extend_schema(request=MemberInput, responses={201: dict})
-    @idempotent
-    def post(self, request: Request, slug: str) -> Response:
-        project = access_project(self.user, slug, Role.LEAD, token=self.token)
-        data = checked(MemberInput, request)
-        membership, password = add_member(
-            project=project, actor=self.user, email=data["email"], role=data["role"], now=timezone.now()
-        )
-        body = {"email": membership.user.email, "role": membership.role, "pseudonym": membership.pseudonym}
-        if password is not None:
-            body["one_time_password"] = password
-        return Response(body, status=201)
-
-
-def job_json(job: Job) -> dict[str, Any]:
-    return {
-        "id": str(job.pk),
-        "kind": job.kind,
-        "state": job.state,
-        "progress": job.progress,
-        "result": job.result,
-        "error": job.error,
-        "created_at": job.created_at,
-        "finished_at": job.finished_at,
-    }
-
-
-class JobView(ApiView):
-    @extend_schema(responses={200: dict})
-    def get(self, request: Request, job_id: UUID) -> Response:
-        return Response(job_json(access_job(self.user, job_id, token=self.token)))

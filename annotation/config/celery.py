@@ -4,8 +4,10 @@ import os
 import signal
 from typing import Any
 
-from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+import structlog
+from celery import Celery, Task
+from celery.schedules import crontab
+from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_process_init
 
 from annotation.runtime.processes import die_with_parent
 
@@ -20,6 +22,10 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "annotation.tasks.sweep", "schedule": 10.0, "options": {"expires": 10.0}},
     "seal_audit": {"task": "annotation.tasks.seal_audit", "schedule": 5.0, "options": {"expires": 5.0}},
+    "check_invariants": {
+        "task": "annotation.tasks.check_invariants",
+        "schedule": crontab(hour="3", minute="0"),
+    },
 }
 
 
@@ -32,3 +38,25 @@ def _keep_our_logging(**_: Any) -> None:
 def _end_with_the_worker(**_: Any) -> None:
     """A killed worker leaves no pool behind that would go on without anybody to report to."""
     die_with_parent(signal.SIGKILL)
+
+
+@before_task_publish.connect
+def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
+    """The id of the request goes with the message. The sweep, which sends a lost one again, has none to send."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    if request_id is not None:
+        headers["request_id"] = request_id
+
+
+@task_prerun.connect
+def _bind_request_id(task: Task[..., Any], **_: Any) -> None:
+    """Every line that a task logs names the task and, where there is one, the request that asked for it."""
+    structlog.contextvars.clear_contextvars()
+    request_id = task.request.get("request_id")
+    known = {} if request_id is None else {"request_id": request_id}
+    structlog.contextvars.bind_contextvars(task=task.name, **known)
+
+
+@task_postrun.connect
+def _forget_request_id(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()

@@ -1,4 +1,4 @@
-"""What every request gets: an id and one log line."""
+"""What every request gets: an id, one log line, and a count."""
 
 import re
 import time
@@ -8,6 +8,9 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
+
+from annotation.metrics import observe_request
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +19,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 class RequestContextMiddleware:
-    """Bind a request id (the caller's `X-Request-Id` when it is a plain one) and log the outcome once."""
+    """Bind a request id (the caller's `X-Request-Id` when it is a plain one); log and count the outcome once."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -28,12 +31,29 @@ class RequestContextMiddleware:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         response = self.get_response(request)
+        seconds = time.perf_counter() - started
         response.headers["X-Request-Id"] = request_id
+        match = request.resolver_match
+        route = (match.view_name or "none") if match else "none"
         log.info(
             "request",
             method=request.method,
             path=request.path,
+            route=route,
             status=response.status_code,
-            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            user_id=known_user_id(request),
+            milliseconds=round(seconds * 1000, 1),
         )
+        observe_request(route, request.method or "", response.status_code, seconds)
         return response
+
+
+def known_user_id(request: HttpRequest) -> int | None:
+    """The id of the person who asked, if the view looked at all; asking here could cost a query.
+
+    Of a session the user is lazy and, once loaded, cached on the request; of a token it was put in its place.
+    """
+    user = getattr(request, "user", None)
+    if type(user) is SimpleLazyObject:
+        user = getattr(request, "_cached_user", None)
+    return getattr(user, "pk", None)

@@ -1,5 +1,5 @@
-"""Django's settings. Three values come from outside: DATABASE_URL, BROKER_URL and SECRET_KEY, from the
-environment, else from `$VAR/instance.json`, which `manage.py up` writes. There is no default for any secret.
+"""Django's settings. Four values come from outside: DATABASE_URL, BROKER_URL, SECRET_KEY and METRICS_TOKEN, from
+the environment, else from `$VAR/instance.json`, which `manage.py up` writes. There is no default for any secret.
 """
 
 import hashlib
@@ -46,6 +46,13 @@ def _secret_key() -> str:
     return key
 
 
+def _metrics_token() -> str:
+    token = _outside("METRICS_TOKEN")
+    if token and len(token) < 32:
+        raise ImproperlyConfigured("METRICS_TOKEN is too weak: 32 random characters or more are needed.")
+    return token
+
+
 def _database() -> dict[str, Any]:
     url = _outside("DATABASE_URL")
     if not url:
@@ -60,6 +67,7 @@ def _database() -> dict[str, Any]:
 
 
 SECRET_KEY = _secret_key()
+METRICS_TOKEN = _metrics_token()  # without one /metrics is not there
 DEBUG = False
 # Set when a reverse proxy ends TLS in front of us and passes X-Forwarded-Proto on.
 HTTPS = os.environ.get("CONCORD_HTTPS", "0") == "1"
@@ -241,8 +249,7 @@ if _broker.startswith("pgmq:"):
         "conn_string": queue_conninfo(_outside("DATABASE_URL") if _broker == "pgmq://" else _broker),
         "init_extension": False,  # the schema is plain SQL, installed by `manage.py up`
         "pool_size": 2,
-        # A request that queues a job waits this long, twice over, for a server that is away: the job's row is
-        # there, and the sweep sends it. Longer than a worker's poll, which holds a connection meanwhile.
+        # Longer than a worker's poll, which holds a connection meanwhile.
         "pool_timeout": 3,
         # A message whose worker was killed is delivered again after this many seconds. A task that runs
         # for longer is delivered twice, which its job row makes a no-op.
@@ -251,6 +258,12 @@ if _broker.startswith("pgmq:"):
         "polling_interval": 0.1,
     }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# What differs for the connections that only wake a worker. A request waits for them, so they give up on a broker
+# that is away in a fraction of a second (kombu waits for pgmq's pool twice): the job's row is there, and the
+# sweep sends it.
+JOB_SENDING_OPTIONS: dict[str, Any] = {"max_retries": 0, "interval_start": 0}
+if _broker.startswith("pgmq:"):
+    JOB_SENDING_OPTIONS["pool_timeout"] = 0.25
 CELERY_TASK_DEFAULT_QUEUE = "concord"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -35,7 +35,15 @@ def _checked(stream: BinaryIO, importer: Importer, limits: Limits) -> Iterator[R
                 continue
             problems = Problems(source.line, limits)
             item = importer.item(source.raw, problems)
-            if item is not None:
+            if item is not None and limits.gold_required and item.gold is None:
+                problems.add(
+                    "gold",
+                    "gold_missing",
+                    None,
+                    "a training batch needs the expected answer to every row",
+                    'write "gold": {"preference": -2, "tolerance": 1, "why": "…"}',
+                )
+            elif item is not None:
                 earlier = seen.line_of(item.external_id, item.line)
                 if earlier is None:
                     yield item

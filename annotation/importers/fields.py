@@ -137,6 +137,14 @@ def read_language(raw: Mapping[str, Any], problems: Problems) -> str:
     return tag
 
 
+CATEGORY_LENGTH = 40
+
+
+def read_category(raw: Mapping[str, Any], problems: Problems) -> str:
+    """A kind of harm, as the project's exposure limits name it; empty when absent or null."""
+    return read_text(raw, "category", problems, max_length=CATEGORY_LENGTH).strip()
+
+
 def read_messages(value: Any, field: str, problems: Problems) -> list[Message] | None:
     """A conversation of one message or more with text in each. Order of roles is not judged here."""
     if not isinstance(value, list) or not value:

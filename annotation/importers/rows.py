@@ -43,6 +43,8 @@ class Limits:
     """n of the signed scale −n…n for gold answers; None: the kind of judgment takes no gold."""
     ties_allowed: bool = True
     """Whether a gold preference may be 0."""
+    gold_required: bool = False
+    """A training batch needs the expected answer to every row."""
 
     @property
     def lines(self) -> int:
@@ -71,6 +73,7 @@ class GoldRow:
 class ItemRow:
     """One checked row. `completions` are in the order in which they are stored.
 
+    `category` names a kind of harm (for exposure limits), or is empty.
     `reference` is −1 when the first completion is the preferred one by the label that came with the
     data, +1 when the second is, None without a label. `language` is a BCP 47 tag, or empty.
     """
@@ -80,6 +83,7 @@ class ItemRow:
     prompt: list[Message]
     prompt_hash: str
     language: str
+    category: str
     completions: list[CompletionRow]
     reference: int | None
     gold: GoldRow | None
@@ -183,6 +187,7 @@ def make_item(
     prompt: list[Message],
     completions: Sequence[CompletionRow],
     language: str = "",
+    category: str = "",
     reference: int | None = None,
     gold: GoldRow | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -194,6 +199,7 @@ def make_item(
         prompt=prompt,
         prompt_hash=hash_of(prompt),
         language=language,
+        category=category,
         completions=list(completions),
         reference=reference,
         gold=gold,

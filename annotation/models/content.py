@@ -2,7 +2,7 @@
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 
 class Batch(models.Model):
@@ -10,7 +10,13 @@ class Batch(models.Model):
 
     importing → open → closed; importing → failed when the file was refused (then it holds no item).
     Only a lead closes a batch; after that only reviewers correct.
+
+    A training batch holds gold items only: whoever is to judge in the project passes it first.
     """
+
+    class Purpose(models.TextChoices):
+        WORK = "work", "Work"
+        TRAINING = "training", "Training"
 
     class State(models.TextChoices):
         IMPORTING = "importing", "Importing"
@@ -25,8 +31,21 @@ class Batch(models.Model):
         "annotation.ProtocolVersion", on_delete=models.PROTECT, related_name="batches"
     )
     state = models.CharField(max_length=9, choices=State, default=State.IMPORTING)
+    purpose = models.CharField(max_length=8, choices=Purpose, default=Purpose.WORK)
     priority = models.IntegerField(default=0)
     overlap = models.PositiveSmallIntegerField()
+    overlap_policy = models.CharField(max_length=20, blank=True)
+    """Key of a registered policy that may add judgments; empty: the overlap is fixed."""
+    overlap_max = models.PositiveSmallIntegerField(null=True)
+    """What a policy may raise an item to; null when the overlap is fixed."""
+    skill = models.CharField(max_length=40, blank=True)
+    """Only people with this skill; empty: everybody."""
+    staff = models.ManyToManyField("annotation.Membership", blank=True, related_name="+")
+    """Only these people; nobody named: everybody."""
+    cap_per_annotator = models.PositiveIntegerField(null=True)
+    """Judgments that one person may give in this batch; null: as many as there are."""
+    pass_share = models.FloatField(default=0.8)
+    """Of a training batch: the share of right answers that passes."""
     lease_seconds = models.PositiveIntegerField(default=1800)
     gold_share = models.FloatField(default=0)
     repeat_share = models.FloatField(default=0)
@@ -56,8 +75,24 @@ class Batch(models.Model):
             models.CheckConstraint(condition=Q(overlap__gte=1), name="batch_overlap_positive"),
             models.CheckConstraint(condition=Q(lease_seconds__gte=1), name="batch_lease_positive"),
             models.CheckConstraint(
-                condition=Q(gold_share__gte=0, gold_share__lt=1, repeat_share__gte=0, repeat_share__lt=1),
+                condition=Q(
+                    gold_share__gte=0,
+                    repeat_share__gte=0,
+                    gold_share__lt=1 - F("repeat_share"),
+                    pass_share__gt=0,
+                    pass_share__lte=1,
+                ),
                 name="batch_shares_in_range",
+            ),
+            models.CheckConstraint(condition=Q(purpose__in=["work", "training"]), name="batch_purpose_known"),
+            models.CheckConstraint(
+                condition=Q(overlap_policy="", overlap_max__isnull=True)
+                | (~Q(overlap_policy="") & Q(overlap_max__gte=F("overlap"))),
+                name="batch_policy_has_maximum",
+            ),
+            models.CheckConstraint(
+                condition=Q(cap_per_annotator__isnull=True) | Q(cap_per_annotator__gte=1),
+                name="batch_cap_positive",
             ),
         ]
 
@@ -78,17 +113,21 @@ class Item(models.Model):
     """SHA-256 of the prompt alone; groups items for splits."""
     content_hash = models.CharField(max_length=64)
     language = models.CharField(max_length=35, blank=True)
+    category = models.CharField(max_length=40, blank=True)
+    """Harmful category, for exposure limits; empty: none."""
     reference = models.SmallIntegerField(null=True)
     """A label that came with the data: −1 first completion preferred, +1 second. Never shown."""
     metadata = models.JSONField(default=dict)
     target_overlap = models.PositiveSmallIntegerField()
-    """The number of non-void work slots (I1). Only ever raised."""
+    """The number of non-void work slots (I1). Only ever raised. 0: a gold item, shown to check people."""
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["batch", "number"], name="item_number_unique"),
             models.UniqueConstraint(fields=["batch", "external_id"], name="item_external_id_unique"),
-            models.CheckConstraint(condition=Q(target_overlap__gte=1), name="item_overlap_positive"),
+        ]
+        indexes = [
+            models.Index(fields=["batch", "id"], condition=Q(target_overlap=0), name="item_gold"),
         ]
         triggers = [
             pgtrigger.ReadOnly(name="item_immutable", exclude=["target_overlap"]),

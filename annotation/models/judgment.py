@@ -35,9 +35,15 @@ class Judgment(models.Model):
     )
     item = models.ForeignKey("annotation.Item", on_delete=models.PROTECT, related_name="judgments")
     batch = models.ForeignKey("annotation.Batch", on_delete=models.PROTECT, related_name="judgments")
-    annotator = models.ForeignKey("annotation.Membership", on_delete=models.PROTECT, related_name="judgments")
-    guideline = models.ForeignKey("annotation.GuidelineVersion", on_delete=models.PROTECT, related_name="+")
-    protocol = models.ForeignKey("annotation.ProtocolVersion", on_delete=models.PROTECT, related_name="+")
+    annotator = models.ForeignKey(
+        "annotation.Membership", on_delete=models.PROTECT, related_name="judgments", db_index=False
+    )
+    guideline = models.ForeignKey(
+        "annotation.GuidelineVersion", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    protocol = models.ForeignKey(
+        "annotation.ProtocolVersion", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     attempt = models.PositiveIntegerField()
     submission_id = models.UUIDField()
     state = models.CharField(max_length=8, choices=State)
@@ -94,7 +100,9 @@ class Judgment(models.Model):
 class Receipt(models.Model):
     """The answer that a submission got. The same submission gets the same answer for ever (I6)."""
 
-    annotator = models.ForeignKey("annotation.Membership", on_delete=models.PROTECT, related_name="receipts")
+    annotator = models.ForeignKey(
+        "annotation.Membership", on_delete=models.PROTECT, related_name="receipts", db_index=False
+    )
     submission_id = models.UUIDField()
     body_hash = models.BinaryField(max_length=32)
     """SHA-256 of the canonical JSON of assignment and answer."""

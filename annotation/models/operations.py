@@ -10,8 +10,10 @@ from django.db.models import Q
 class Job(models.Model):
     """A background job is this row first; the message to a worker only wakes it.
 
-    queued → running → succeeded | failed; queued → cancelled; running → queued again when its worker
-    died (the heartbeat stopped) or it asks for another try. `attempts` fences off an earlier run.
+    queued → running → succeeded | failed. A run that crashed or whose worker died (the heartbeat stopped)
+    goes back to queued; after the last try it is failed and a dead letter, which a lead may put back to
+    queued. queued or dead letter → cancelled at once; running → cancelled when its run notices the wish.
+    `attempts` fences off an earlier run.
     """
 
     class State(models.TextChoices):
@@ -31,11 +33,22 @@ class Job(models.Model):
     created_by = models.ForeignKey("annotation.User", on_delete=models.PROTECT, null=True, related_name="+")
     state = models.CharField(max_length=9, choices=State, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
+    """Runs since the job was made. Only grows: it is the fence."""
+    tries = models.PositiveSmallIntegerField(default=0)
+    """Runs since the job was made or last put back by a lead; bounded."""
+    run_after = models.DateTimeField(null=True)
+    """No run before this: the wait after a crash."""
     progress = models.FloatField(default=0)
     arguments = models.JSONField(default=dict)
     result = models.JSONField(null=True)
     error = models.JSONField(null=True)
     """{"detail": sentence, "errors": [{"line"?, "field"?, "code"?, "detail"}]} when it failed."""
+    traceback = models.TextField(default="")
+    """Of the last crash, for the project's lead and the operator only; bounded, without values of variables."""
+    is_dead_letter = models.BooleanField(default=False)
+    """Failed on errors of ours as often as it may be tried; waits until a lead tries it again or gives it up."""
+    cancel_wanted_at = models.DateTimeField(null=True)
+    """When somebody asked a running job to stop."""
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
@@ -53,11 +66,22 @@ class Job(models.Model):
             models.CheckConstraint(
                 condition=Q(progress__gte=0, progress__lte=1), name="job_progress_is_share"
             ),
+            models.CheckConstraint(
+                condition=Q(is_dead_letter=False) | Q(state="failed"), name="job_dead_letter_has_failed"
+            ),
+            # Race: a crash, a dead worker or a lead puts a job back that somebody wants stopped.
+            models.CheckConstraint(
+                condition=~Q(state="queued") | Q(cancel_wanted_at__isnull=True), name="job_queued_is_wanted"
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["created_at"], condition=Q(state__in=["queued", "running"]), name="job_unfinished"
-            )
+            ),
+            models.Index(fields=["project", "-created_at"], name="job_of_project"),
+            # Read at each scrape of the metrics: dead letters, and the last verdict of the nightly check.
+            models.Index(fields=["finished_at"], condition=Q(state="failed"), name="job_failed"),
+            models.Index(fields=["kind", "-created_at"], name="job_newest_of_kind"),
         ]
 
     def __str__(self) -> str:
@@ -78,7 +102,9 @@ class AuditEvent(models.Model):
     project = models.ForeignKey(
         "annotation.Project", on_delete=models.PROTECT, null=True, related_name="audit_events"
     )
-    actor = models.ForeignKey("annotation.User", on_delete=models.PROTECT, null=True, related_name="+")
+    actor = models.ForeignKey(
+        "annotation.User", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     """Null: the system itself (a sweep, a beat)."""
     action = models.CharField(max_length=60)
     object_type = models.CharField(max_length=40)

@@ -6,7 +6,7 @@ import pgtrigger
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 
@@ -72,6 +72,12 @@ class Membership(models.Model):
     """What releases and reviewers see instead of the name."""
     is_active = models.BooleanField(default=True)
     is_simulated = models.BooleanField(default=False)
+    languages = ArrayField(models.CharField(max_length=35), default=list, blank=True)
+    """BCP 47 tags that the person reads; empty: every language."""
+    skills = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    paused_at = models.DateTimeField(null=True)
+    """Since when the person gets no new items; null: not paused."""
+    pause_reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -85,6 +91,34 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pseudonym} ({self.role})"
+
+
+class TrainingTry(models.Model):
+    """A finished try of one person at one training batch, or a lead's word in its place (`right` is null)."""
+
+    annotator = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="training_tries")
+    batch = models.ForeignKey("annotation.Batch", on_delete=models.PROTECT, related_name="training_tries")
+    number = models.PositiveSmallIntegerField()
+    items = models.PositiveIntegerField()
+    right = models.PositiveIntegerField(null=True)
+    is_passed = models.BooleanField()
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # Two tabs finish the last item of a try at once: one of them ends it.
+            models.UniqueConstraint(fields=["annotator", "batch", "number"], name="trainingtry_once"),
+            models.CheckConstraint(
+                condition=Q(right__isnull=True, is_passed=True) | Q(right__lte=F("items")),
+                name="trainingtry_right_within_items",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="trainingtry_immutable", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]
+
+    def __str__(self) -> str:
+        return f"try {self.number} of {self.annotator_id}: {'passed' if self.is_passed else 'not passed'}"
 
 
 class ApiToken(models.Model):

@@ -14,13 +14,39 @@ class Project(models.Model):
     description = models.TextField(blank=True)
     exclusion_limit = models.PositiveSmallIntegerField(default=3)
     """After so many exclusions an item is offered to nobody and waits for review."""
+    daily_cap = models.PositiveIntegerField(null=True)
+    """Judgments that one person may give in a day (UTC); null: no cap."""
     split_seed = models.BigIntegerField()
     """Keys the train/test side of a prompt, so that it stays from release to release."""
     created_at = models.DateTimeField()
     created_by = models.ForeignKey("annotation.User", on_delete=models.PROTECT, related_name="+")
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(daily_cap__isnull=True) | Q(daily_cap__gte=1), name="project_cap_positive"
+            )
+        ]
+
     def __str__(self) -> str:
         return self.name
+
+
+class ExposureLimit(models.Model):
+    """How many items of one harmful category a person may be shown in a day (UTC)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exposure_limits")
+    category = models.CharField(max_length=40)
+    per_day = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "category"], name="exposurelimit_one_per_category"),
+            models.CheckConstraint(condition=~Q(category=""), name="exposurelimit_category_named"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category}: {self.per_day} a day"
 
 
 class GuidelineVersion(models.Model):

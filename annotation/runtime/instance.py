@@ -64,7 +64,7 @@ def django_database(url: str) -> dict[str, Any]:
         raise RuntimeFault("DATABASE_URL must begin with postgresql://; Concord runs on PostgreSQL only.")
     parts = _parts("DATABASE_URL", url)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "annotation.config.postgresql",
         "NAME": parts.pop("dbname", "concord"),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),

@@ -153,6 +153,7 @@ def _serve(*, var: Path, port: int, demo: bool) -> None:
     try:
         _write_instance(var, url=url, database_url=database_url)
         os.environ["VAR"] = str(var)
+        _count_anew(var)
         preparation = Preparation(var, database_url)
         _prepare(preparation, owner_url)
         supervisor.start(web(port))
@@ -210,16 +211,30 @@ def _database(var: Path) -> tuple[Cluster | None, str, str]:
     return cluster, cluster.url(roles.APPLICATION, passwords["application"], roles.DATABASE), owner_url
 
 
+def _count_anew(var: Path) -> None:
+    """Give the processes an empty folder to count in, before any of them loads the metrics.
+
+    Files of processes that die meanwhile stay: what they counted did happen, and a sum must not fall.
+    """
+    folder = var / "metrics"
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
 def _write_instance(var: Path, *, url: str, database_url: str) -> None:
     """Leave for every other command what it needs to find this instance."""
     path = var / INSTANCE_FILE
+    kept = read_json(path)
     write_json(
         path,
         {
             "url": url,
             "database_url": database_url,
             "broker_url": os.environ.get("BROKER_URL", "pgmq://"),
-            "secret_key": read_json(path).get("secret_key") or secrets.token_urlsafe(48),
+            "secret_key": kept.get("secret_key") or secrets.token_urlsafe(48),
+            "metrics_token": kept.get("metrics_token") or secrets.token_urlsafe(32),
         },
     )
 

@@ -5,6 +5,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +18,8 @@ from annotation.audit import record_audit
 from annotation.errors import Refused
 from annotation.importers import importers
 from annotation.jobs import enqueue_job
-from annotation.models import Batch, Job, Project, User
+from annotation.models import Batch, Job, Membership, Project, ProtocolVersion, User
+from annotation.services.overlap import overlap_policies
 from annotation.services.projects import next_number
 
 JOB_KIND = "import_batch"
@@ -25,6 +27,8 @@ NAME_LENGTH = 120
 OVERLAP_MAX = 100
 LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 60, 7 * 24 * 3600
 PRIORITY_MAX = 2**31 - 1
+CAP_MAX = 2**31 - 1
+SKILL_LENGTH = 40
 
 
 @dataclass(frozen=True)
@@ -48,21 +52,32 @@ def start_import(
     repeat_share: float = 0,
     priority: int = 0,
     lease_seconds: int = 1800,
+    purpose: str = Batch.Purpose.WORK,
+    pass_share: float = 0.8,
+    skill: str = "",
+    cap_per_annotator: int | None = None,
+    overlap_policy: str = "",
+    overlap_max: int | None = None,
     dry_run: bool = False,
     skip_bad_rows: bool = False,
 ) -> tuple[Batch | None, Job]:
     """Store the upload and queue its import; (None, job) for a dry run, which only reports.
 
-    `name` defaults to the upload's file name, `overlap` to the protocol's. The batch is `importing`
+    `name` defaults to the upload's file name, `overlap` to the protocol's (to 2 under an overlap policy, which may
+    raise an item to `overlap_max`). With a `gold_share`, rows with gold become checks that are mixed in and get no
+    work slots. A batch with the purpose training takes rows with gold only. The batch is `importing`
     until the job has checked the whole file, then `open` with all of its items, or `failed` with none.
     Raises Refused: 422 for a setting that does not fit, 413 for an upload above
     `settings.IMPORT_BYTES_MAX`, 409 for a file that this project holds already.
     """
     protocol = project.protocols.latest("number")
-    overlap = protocol.overlap if overlap is None else overlap
+    if overlap is None:
+        overlap = min(2, protocol.overlap) if overlap_policy else protocol.overlap
     file_name = (upload.name or "").replace("\\", "/").rsplit("/", 1)[-1]
     name = name.strip() or file_name[:NAME_LENGTH] or "Batch"
     _check_settings(format, name, overlap, gold_share, repeat_share, priority, lease_seconds)
+    _check_staffing(purpose, pass_share, skill, cap_per_annotator)
+    _check_policy(protocol, overlap, overlap_policy, overlap_max)
     sha256 = upload_sha256(upload)
     if not dry_run:
         _refuse_known_file(project, sha256)
@@ -81,6 +96,12 @@ def start_import(
                     lease_seconds=lease_seconds,
                     gold_share=gold_share,
                     repeat_share=repeat_share,
+                    purpose=purpose,
+                    pass_share=pass_share,
+                    skill=skill.strip(),
+                    cap_per_annotator=cap_per_annotator,
+                    overlap_policy=overlap_policy,
+                    overlap_max=overlap_max,
                     source_format=format,
                     source_name=file_name[:255],
                     source_sha256=sha256,
@@ -106,6 +127,7 @@ def start_import(
                     "protocol": protocol.pk,
                     "path": stored.path,
                     "format": format,
+                    "purpose": purpose,
                     "skip_bad_rows": skip_bad_rows,
                 },
             )
@@ -204,9 +226,63 @@ def _check_settings(
     for field, share in (("gold_share", gold_share), ("repeat_share", repeat_share)):
         if not 0 <= share < 1:
             raise Refused("A share is a number from 0 to below 1.", field=field)
+    if gold_share + repeat_share >= 1:
+        raise Refused("Gold and repeats together leave no room for work.", field="repeat_share")
     if not -PRIORITY_MAX <= priority <= PRIORITY_MAX:
         raise Refused("The priority is a whole number; higher comes first.", field="priority")
     if not LEASE_SECONDS_MIN <= lease_seconds <= LEASE_SECONDS_MAX:
         raise Refused(
             f"A lease lasts from {LEASE_SECONDS_MIN} to {LEASE_SECONDS_MAX} seconds.", field="lease_seconds"
+        )
+
+
+def _check_staffing(purpose: str, pass_share: float, skill: str, cap_per_annotator: int | None) -> None:
+    if purpose not in Batch.Purpose.values:
+        raise Refused(f"The purposes are {', '.join(Batch.Purpose.values)}.", field="purpose")
+    if not 0 < pass_share <= 1:
+        raise Refused("The share of right answers that passes is above 0 and at most 1.", field="pass_share")
+    if len(skill) > SKILL_LENGTH or not skill.isprintable():
+        raise Refused(f"A skill has at most {SKILL_LENGTH} printable characters.", field="skill")
+    if cap_per_annotator is not None and not 1 <= cap_per_annotator <= CAP_MAX:
+        raise Refused("A cap is a whole number from 1.", field="cap_per_annotator")
+
+
+def _check_policy(
+    protocol: ProtocolVersion, overlap: int, overlap_policy: str, overlap_max: int | None
+) -> None:
+    """An overlap policy has a maximum, and judgments that it understands."""
+    if not overlap_policy:
+        if overlap_max is not None:
+            raise Refused("A maximum belongs to an overlap policy.", field="overlap_max")
+        return
+    if overlap_policy not in overlap_policies:
+        known = ", ".join(key for key, _ in overlap_policies)
+        raise Refused(f"There is no policy {overlap_policy!r}; there are: {known}.", field="overlap_policy")
+    if protocol.kind not in overlap_policies.get(overlap_policy).kinds:
+        raise Refused(
+            f"The policy {overlap_policy} does not work for {protocol.kind} judgments.",
+            field="overlap_policy",
+        )
+    if overlap_max is None or not overlap <= overlap_max <= OVERLAP_MAX:
+        raise Refused(f"A maximum lies between the overlap and {OVERLAP_MAX}.", field="overlap_max")
+
+
+def staff_batch(*, batch: Batch, annotators: Sequence[Membership], actor: User, now: datetime) -> None:
+    """Give a batch to these people alone; to everybody when nobody is named. What they hold stays theirs.
+
+    Raises Refused when one of them is no annotator of the project.
+    """
+    for annotator in annotators:
+        if annotator.project_id != batch.project_id or annotator.role != Membership.Role.ANNOTATOR:
+            raise Refused("Only annotators of this project can be named.", field="annotators")
+    with transaction.atomic():
+        batch = Batch.objects.select_for_update(no_key=True).select_related("project").get(pk=batch.pk)
+        batch.staff.set(annotators)
+        record_audit(
+            project=batch.project,
+            actor=actor,
+            action="batch.staffed",
+            obj=batch,
+            now=now,
+            data={"annotators": sorted(annotator.pk for annotator in annotators)},
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 
 from django.core.files.storage import default_storage
@@ -24,6 +24,7 @@ from annotation.kinds import judgment_kinds
 from annotation.models import Assignment, Batch, Completion, Criterion, GoldAnswer, Item, Job, ProtocolVersion
 from annotation.services.batches import JOB_KIND
 from annotation.services.copying import copy_rows, json_text, new_ids
+from annotation.services.overlap import pool_of
 
 ERRORS_KEPT = 200
 CHUNK_ROWS = 1_000
@@ -41,12 +42,13 @@ ITEM_FIELDS = [
     "prompt_hash",
     "content_hash",
     "language",
+    "category",
     "reference",
     "metadata",
     "target_overlap",
 ]
 COMPLETION_FIELDS = ["item", "position", "messages", "model", "settings", "content_hash", "source_line"]
-SLOT_FIELDS = ["item", "batch", "number", "purpose", "state", "priority", "attempt", "void_reason"]
+SLOT_FIELDS = ["item", "batch", "pool", "number", "purpose", "state", "attempt", "void_reason"]
 GOLD_FIELDS = ["item", "criterion", "preference", "tolerance", "why"]
 
 Report = Callable[[float], None]
@@ -127,12 +129,13 @@ def _results(job: Job, protocol: ProtocolVersion, report: Report) -> Iterator[It
     path = job.arguments["path"]
     size = max(default_storage.size(path), 1)
     with default_storage.open(path) as stream:
-        for result in check_rows(cast(BinaryIO, stream), job.arguments["format"], limits_for(protocol)):
+        limits = limits_for(protocol, gold_required=job.arguments.get("purpose") == Batch.Purpose.TRAINING)
+        for result in check_rows(cast(BinaryIO, stream), job.arguments["format"], limits):
             yield result
             report(min(stream.tell() / size, 1))
 
 
-def limits_for(protocol: ProtocolVersion) -> Limits:
+def limits_for(protocol: ProtocolVersion, *, gold_required: bool = False) -> Limits:
     """What the protocol wants of a file. A signed scale (pairwise) takes gold answers, others none."""
     kind = judgment_kinds.get(protocol.kind)
     overall = protocol.criteria.get(key=Criterion.OVERALL)
@@ -142,6 +145,7 @@ def limits_for(protocol: ProtocolVersion) -> Limits:
         completions_max=kind.completions_max,
         preference_max=overall.high if is_signed else None,
         ties_allowed=overall.ties_allowed,
+        gold_required=gold_required,
     )
 
 
@@ -157,6 +161,7 @@ def _refusal(found: Findings, *, skip_bad_rows: bool) -> str | None:
 def _store(batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | RowError]) -> int:
     """Insert every good row with its open slots; returns how many. Caller holds the transaction."""
     overall = protocol.criteria.get(key=Criterion.OVERALL)
+    pools: dict[tuple[str, str], int] = {}
     number = 0
     for chunk in _chunks(result for result in results if isinstance(result, ItemRow)):
         ids = new_ids(Item, len(chunk))
@@ -164,7 +169,7 @@ def _store(batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | 
             Item,
             ITEM_FIELDS,
             (
-                (pk, batch.pk, batch.project_id, number + index, *_item_values(row), batch.overlap)
+                (pk, batch.pk, batch.project_id, number + index, *_item_values(row), _overlap(batch, row))
                 for index, (pk, row) in enumerate(zip(ids, chunk, strict=True), start=1)
             ),
         )
@@ -185,6 +190,10 @@ def _store(batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | 
                 for position, one in enumerate(row.completions)
             ),
         )
+        for row in chunk:
+            if (row.language, row.category) not in pools:
+                pool = pool_of(batch, language=row.language, category=row.category)
+                pools[row.language, row.category] = pool.pk
         copy_rows(
             Assignment,
             SLOT_FIELDS,
@@ -192,15 +201,15 @@ def _store(batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | 
                 (
                     pk,
                     batch.pk,
+                    pools[row.language, row.category],
                     slot,
                     Assignment.Purpose.WORK.value,
                     Assignment.State.OPEN.value,
-                    batch.priority,
                     0,
                     "",
                 )
-                for pk in ids
-                for slot in range(1, batch.overlap + 1)
+                for pk, row in zip(ids, chunk, strict=True)
+                for slot in range(1, _overlap(batch, row) + 1)
             ),
         )
         copy_rows(
@@ -223,9 +232,17 @@ def _item_values(row: ItemRow) -> tuple[Any, ...]:
         row.prompt_hash,
         row.content_hash,
         row.language,
+        row.category,
         row.reference,
         json_text(row.metadata),
     )
+
+
+def _overlap(batch: Batch, row: ItemRow) -> int:
+    """Work slots of a new item. A gold item of a batch that mixes gold in, or trains, has none: its answer is
+    known, and it is shown to check people."""
+    is_check = row.gold is not None and (batch.gold_share > 0 or batch.purpose == Batch.Purpose.TRAINING)
+    return 0 if is_check else batch.overlap
 
 
 def _chunks(rows: Iterator[ItemRow]) -> Iterator[list[ItemRow]]:
@@ -309,12 +326,24 @@ def _reporting(progress: Progress) -> Iterator[Report]:
 
 
 def fail_abandoned_imports(now: datetime) -> None:
-    """Give up batches whose job has ended without them: it was cancelled, crashed, or its worker died."""
+    """Give up batches whose job has ended without them. A dead letter has not: a lead may try it again.
+
+    Uploads of cancelled dry runs, which have no batch, go too.
+    """
+    dry = Job.objects.filter(
+        kind=JOB_KIND,
+        state=Job.State.CANCELLED,
+        arguments__batch=None,
+        finished_at__gt=now - timedelta(days=1),
+    )
+    for job in dry:
+        default_storage.delete(job.arguments["path"])
     paths = {
         job.arguments["batch"]: job.arguments["path"]
         for job in Job.objects.filter(
             kind=JOB_KIND,
             state__in=[Job.State.FAILED, Job.State.CANCELLED],
+            is_dead_letter=False,
             arguments__batch__in=list(
                 Batch.objects.filter(state=Batch.State.IMPORTING).values_list("pk", flat=True)
             ),

@@ -1,6 +1,6 @@
 """Taking answers: submit, undo, correct.
 
-A submission is known by (annotator, submission_id). The slot's row lock makes two deliveries of one
+A submission is known by (annotator, submission_id). The lock on the annotator's row makes two deliveries of one
 submission take turns, and the second finds the first one's receipt: same body, same answer.
 """
 
@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +17,7 @@ from django.db.models import Max
 
 from annotation.audit import record_audit
 from annotation.errors import Refused
-from annotation.kinds import AnswerError, FieldError, judgment_kinds
+from annotation.kinds import AnswerError, FieldError, Screen, judgment_kinds
 from annotation.models import (
     Assignment,
     Batch,
@@ -27,19 +27,28 @@ from annotation.models import (
     Lease,
     Membership,
     Receipt,
+    User,
 )
-from annotation.selectors import screen_of
+from annotation.selectors import screen_from, screen_of
+from annotation.services import judgment_sql as sql
 from annotation.services.leases import (
     CANNOT_JUDGE,
     exclude,
     give_back,
     lock_annotator,
+    lock_of,
     lock_slot,
-    take_slot,
+    move_place,
+    write_lease,
 )
+from annotation.services.overlap import add_slots, continue_item
+from annotation.services.training import conclude_try, feedback_on
+from annotation.statements import load, width
 
 NOTE_MAX = 5000
 SECONDS_MAX = 86_400.0
+PLACE_STEP = 50
+"""So many positions a person may be ahead of their place in a pool before it is moved."""
 
 
 @dataclass(frozen=True)
@@ -80,79 +89,123 @@ def submit_judgment(
     """
     body_hash = submission.body_hash(f"assignment {assignment.pk}")
     with transaction.atomic():
-        lock_annotator(annotator)
-        slot = lock_slot(assignment)
-        earlier = replay(annotator, submission, body_hash)
-        if earlier is not None:
-            return earlier
-        lease = lease_of(slot, annotator, submission)
+        found = found_slot(annotator, assignment, submission)
+        if found.receipt is not None:
+            return replay(submission, body_hash, *found.receipt)
+        slot, lease = found.slot, lease_of(found, submission)
         if set(submission.answer) == {"cannot_judge"}:
             return store_cannot_judge(slot, annotator, submission, body_hash, now)
-        parsed, screen = parse(lease, slot, submission)
+        screen = screen_from(slot.batch.protocol_id, found.completions, lease.display_order)
+        parsed = parse(slot.batch.protocol.kind, screen, submission)
         taken = slot_for(slot, lease, now)
-        judgment = store(
+        feedback = None
+        if taken is not None and slot.purpose == Assignment.Purpose.TRAINING:
+            feedback = feedback_on(slot.item_id, parsed, screen)
+        judgment, body = store(
             slot=taken or slot,
             attempt=taken.attempt if taken else lease.attempt,
             lease=lease,
             submission=submission,
+            body_hash=body_hash,
             state=Judgment.State.ACCEPTED if taken else Judgment.State.LATE,
-            supersedes=None,
+            extra={"feedback": feedback.as_dict()} if feedback else {},
             now=now,
         )
         judgment_kinds.get(slot.batch.protocol.kind).store(judgment, parsed, screen)
-        if taken is None:
-            exclude(annotator=annotator, item_id=slot.item_id, reason=Exclusion.Reason.LATE, now=now)
-        return keep_receipt(annotator, submission, body_hash, judgment.pk, judgment.state, now)
+        settle(taken, slot, annotator, found.place, now)
+        return Outcome(body=body, is_replay=False)
 
 
-def replay(annotator: Membership, submission: Submission, body_hash: bytes) -> Outcome | None:
-    """The answer that this submission got before, if it was here before."""
-    receipt = Receipt.objects.filter(annotator=annotator, submission_id=submission.submission_id).first()
-    if receipt is None:
-        return None
-    if bytes(receipt.body_hash) != body_hash:
+def settle(
+    taken: Assignment | None, slot: Assignment, annotator: Membership, place: int, now: datetime
+) -> None:
+    """What follows from a stored answer, in its transaction."""
+    if slot.purpose == Assignment.Purpose.TRAINING:
+        if taken is not None:
+            conclude_try(annotator, slot.batch, now)
+    elif taken is None:
+        exclude(annotator=annotator, item_id=slot.item_id, reason=Exclusion.Reason.LATE, now=now)
+    elif taken.pool_id is not None:
+        if slot.batch.overlap_policy:
+            continue_item(item_id=slot.item_id, batch=slot.batch, now=now)
+        # The person's place moves here and not in the lease, which people wait for.
+        if taken.position - place > PLACE_STEP:
+            move_place(annotator.pk, taken.pool_id)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A slot as it is now, locked, and what is known of one submission to it."""
+
+    slot: Assignment
+    lease: Lease | None
+    """The lease under which the answer was given."""
+    receipt: tuple[bytes, Any] | None
+    """(body hash, answer) of the submission when it was here before."""
+    place: int
+    """The annotator's place in the slot's pool."""
+    completions: str
+    """As `selectors.screen_from` takes them."""
+
+
+def found_slot(annotator: Membership, assignment: Assignment, submission: Submission) -> Found:
+    """Locks the annotator, then the slot."""
+    wanted = (assignment.pk, annotator.pk, submission.submission_id)
+    row = sql.FIND_SLOT.rows(*wanted, before=lock_of(annotator))[0]
+    slot = load(Assignment, row[: width(Assignment)])
+    state, body_hash, answer, place, completions = row[width(Assignment) : width(Assignment) + 5]
+    slot.batch = assignment.batch
+    slot.batch.state = state
+    lease = None
+    if (values := row[width(Assignment) + 5 :])[0] is not None:
+        lease = load(Lease, values)
+        lease.annotator = annotator
+    receipt = None if body_hash is None else (bytes(body_hash), json.loads(answer))
+    return Found(slot=slot, lease=lease, receipt=receipt, place=place, completions=completions)
+
+
+def replay(submission: Submission, body_hash: bytes, known_hash: bytes, answer: dict[str, Any]) -> Outcome:
+    """The answer that this submission got before."""
+    if known_hash != body_hash:
         raise Refused(
             "This submission_id came before with another answer, which is kept. To change it, use undo.",
             code="conflict",
             field="submission_id",
             status=409,
         )
-    # PostgreSQL keeps the keys of a JSON object in an order of its own; the answer is the same to the byte.
-    body = {key: receipt.answer[key] for key in ("judgment", "submission_id", "state")}
-    return Outcome(body=body, is_replay=True)
+    return Outcome(body=in_order(answer), is_replay=True)
 
 
-def lease_of(slot: Assignment, annotator: Membership, submission: Submission) -> Lease:
+def in_order(answer: dict[str, Any]) -> dict[str, Any]:
+    """PostgreSQL keeps the keys of a JSON object in an order of its own; an answer is the same to the byte."""
+    keys = ("judgment", "submission_id", "state", "feedback")
+    return {key: answer[key] for key in keys if key in answer}
+
+
+def lease_of(found: Found, submission: Submission) -> Lease:
     """The lease under which the answer was given. The key comes from there, so no two tabs have two keys."""
-    lease = (
-        Lease.objects.filter(assignment=slot, annotator=annotator, submission_id=submission.submission_id)
-        .order_by("attempt")
-        .first()
-    )
-    if lease is None:
+    if found.lease is None:
         raise Refused(
             "Send the submission_id that came with this lease.", code="unknown", field="submission_id"
         )
-    if lease.attempt != submission.attempt:
-        raise Refused(f"This lease has attempt {lease.attempt}.", code="unknown", field="attempt")
-    lease.annotator = annotator
-    return lease
+    if found.lease.attempt != submission.attempt:
+        raise Refused(f"This lease has attempt {found.lease.attempt}.", code="unknown", field="attempt")
+    return found.lease
 
 
-def parse(lease: Lease, slot: Assignment, submission: Submission) -> tuple[Any, Any]:
-    """(parsed answer, screen). Raises Refused with every error in the answer and its side facts."""
-    screen = screen_of(slot, lease.display_order)
+def parse(kind: str, screen: Screen, submission: Submission) -> Any:
+    """The parsed answer. Raises Refused with every error in the answer and its side facts."""
     errors = side_errors(submission, screen.labels)
     parsed = None
     try:
-        parsed = judgment_kinds.get(slot.batch.protocol.kind).parse(submission.answer, screen)
+        parsed = judgment_kinds.get(kind).parse(submission.answer, screen)
     except AnswerError as error:
         errors = [
             FieldError(f"answer.{e.field}" if e.field else "answer", e.code, e.detail) for e in error.errors
         ] + errors
     if errors:
         raise Refused("The answer does not fit the protocol; nothing was stored.", errors=errors)
-    return parsed, screen
+    return parsed
 
 
 def side_errors(submission: Submission, labels: Sequence[str]) -> list[FieldError]:
@@ -194,8 +247,23 @@ def slot_for(slot: Assignment, lease: Lease, now: datetime) -> Assignment | None
         if other.pk != taken.pk:
             reason = "answered under an earlier lease"
             give_back(slot=other, annotator=lease.annotator, reason=reason, now=now)
-    take_slot(slot=taken, annotator=lease.annotator, now=now, seed=lease.display_seed, shown=lease)
-    return taken
+    return retake_slot(taken, lease, now)
+
+
+def retake_slot(slot: Assignment, shown: Lease, now: datetime) -> Assignment:
+    """Give a locked slot to the author of a late answer, under the next attempt and with what they were shown."""
+    last = Lease.objects.filter(annotator=shown.annotator_id).aggregate(last=Max("ordinal"))
+    lease = Lease(
+        annotator=shown.annotator,
+        ordinal=last["last"] + 1,
+        submission_id=shown.submission_id,
+        guideline_id=shown.guideline_id,
+        display_seed=shown.display_seed,
+        display_order=shown.display_order,
+        leased_at=now,
+    )
+    expires_at = now + timedelta(seconds=slot.batch.lease_seconds)
+    return write_lease(lease, slot, expires_at=expires_at).assignment
 
 
 def has_answered(slot: Assignment, annotator: Membership) -> bool:
@@ -232,55 +300,49 @@ def store(
     attempt: int,
     lease: Lease,
     submission: Submission,
-    state: str,
-    supersedes: Judgment | None,
-    now: datetime,
-) -> Judgment:
-    """Insert the judgment and settle its slot. The kind stores its typed answers afterwards."""
-    judgment = Judgment.objects.create(
-        assignment=slot,
-        item_id=slot.item_id,
-        batch=slot.batch,
-        annotator=lease.annotator,
-        guideline_id=lease.guideline_id,
-        protocol=slot.batch.protocol,
-        attempt=attempt,
-        submission_id=submission.submission_id,
-        state=state,
-        supersedes=supersedes,
-        display_order=lease.display_order,
-        active_seconds=submission.active_seconds,
-        confidence=submission.confidence,
-        note=submission.note,
-        read_to_end=sorted(set(submission.read_to_end)),
-        created_at=now,
-    )
-    if state == Judgment.State.ACCEPTED and supersedes is None:
-        slot.state = Assignment.State.SUBMITTED
-        slot.submitted_at = now
-        slot.expires_at = None
-        slot.save(update_fields=["state", "submitted_at", "expires_at"])
-    record_audit(
-        project=slot.batch.project,
-        actor=lease.annotator.user,
-        action="judgment.corrected" if supersedes else f"judgment.{state}",
-        obj=judgment,
-        now=now,
-        data={"assignment": slot.pk, "attempt": attempt}
-        | ({"supersedes": supersedes.pk} if supersedes else {}),
-    )
-    return judgment
-
-
-def keep_receipt(
-    annotator: Membership,
-    submission: Submission,
     body_hash: bytes,
-    judgment_id: int | None,
     state: str,
+    extra: dict[str, Any],
     now: datetime,
-) -> Outcome:
-    body = {"judgment": judgment_id, "submission_id": str(submission.submission_id), "state": state}
+    supersedes: Judgment | None = None,
+) -> tuple[Judgment, dict[str, Any]]:
+    """Insert the judgment with its receipt and audit row, and settle its slot, in one statement.
+
+    Answers the judgment and the body that acknowledges it; `extra` goes into that body. The kind stores its
+    typed answers afterwards.
+    """
+    fills = state == Judgment.State.ACCEPTED and supersedes is None
+    row = sql.STORE_JUDGMENT.one(
+        slot.pk,
+        lease.annotator_id,
+        now,
+        attempt,
+        submission.submission_id,
+        state,
+        supersedes.pk if supersedes else None,
+        lease.guideline_id,
+        slot.batch.protocol_id,
+        list(lease.display_order),
+        submission.active_seconds,
+        submission.confidence,
+        submission.note,
+        sorted(set(submission.read_to_end)),
+        "judgment.corrected" if supersedes else f"judgment.{state}",
+        body_hash,
+        json.dumps(extra),
+        fills,
+    )
+    judgment = Judgment(
+        id=row[0], assignment=slot, item_id=slot.item_id, attempt=attempt, state=state, supersedes=supersedes
+    )
+    judgment._state.adding = False
+    body = {"judgment": row[0], "submission_id": str(submission.submission_id), "state": state} | extra
+    return judgment, in_order(body)
+
+
+def keep_receipt(annotator: Membership, submission: Submission, body_hash: bytes, now: datetime) -> Outcome:
+    """The receipt of an answer that is no judgment: can't judge."""
+    body = {"judgment": None, "submission_id": str(submission.submission_id), "state": "released"}
     Receipt.objects.create(
         annotator=annotator,
         submission_id=submission.submission_id,
@@ -312,7 +374,7 @@ def store_cannot_judge(
     for held in leased_slots(slot, annotator):
         give_back(slot=held, annotator=annotator, reason=reason, now=now)
     exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
-    return keep_receipt(annotator, submission, body_hash, None, "released", now)
+    return keep_receipt(annotator, submission, body_hash, now)
 
 
 @dataclass(frozen=True)
@@ -343,9 +405,9 @@ def correct_judgment(
     with transaction.atomic():
         lock_annotator(annotator)
         slot = lock_slot(judgment.assignment)
-        earlier = replay(annotator, submission, body_hash)
-        if earlier is not None:
-            return earlier
+        receipt = Receipt.objects.filter(annotator=annotator, submission_id=submission.submission_id).first()
+        if receipt is not None:
+            return replay(submission, body_hash, bytes(receipt.body_hash), receipt.answer)
         check_correctable(judgment)
         lease = Lease.objects.select_related("annotator__user").get(
             assignment=judgment.assignment, attempt=judgment.attempt
@@ -357,33 +419,44 @@ def correct_judgment(
             # A late answer fills no slot: the one it came from is somebody else's by now.
             if judgment.state == Judgment.State.ACCEPTED:
                 void_assignment(slot=slot, annotator=annotator, reason=reason, now=now)
-            return keep_receipt(annotator, submission, body_hash, None, "released", now)
-        parsed, screen = parse(lease, slot, submission)
-        correction = store(
+            return keep_receipt(annotator, submission, body_hash, now)
+        screen = screen_of(slot, lease.display_order)
+        parsed = parse(slot.batch.protocol.kind, screen, submission)
+        correction, body = store(
             slot=slot,
             attempt=judgment.attempt,
             lease=lease,
             submission=submission,
+            body_hash=body_hash,
             state=judgment.state,
+            extra={},
             supersedes=judgment,
             now=now,
         )
         judgment_kinds.get(slot.batch.protocol.kind).store(correction, parsed, screen)
-        return keep_receipt(annotator, submission, body_hash, correction.pk, correction.state, now)
+        return Outcome(body=body, is_replay=False)
 
 
 def check_correctable(judgment: Judgment) -> None:
     """Raises Refused unless the batch is open and the judgment is the current one of a slot in force."""
     if Batch.objects.get(pk=judgment.batch_id).state != Batch.State.OPEN:
         raise Refused("This batch is closed; a reviewer can still correct it.", code="closed", field="batch")
+    if Assignment.objects.get(pk=judgment.assignment_id).purpose == Assignment.Purpose.TRAINING:
+        raise Refused("An answer in training is final.", code="training", field="judgment")
     if Judgment.objects.filter(supersedes=judgment).exists():
         raise Refused("This answer was corrected already.", code="superseded", field="judgment")
     if Assignment.objects.get(pk=judgment.assignment_id).state == Assignment.State.VOID:
         raise Refused("This answer was taken out of the batch.", code="void", field="judgment")
 
 
-def void_assignment(*, slot: Assignment, annotator: Membership, reason: str, now: datetime) -> Assignment:
-    """Void a submitted slot that is locked, and open exactly one replacement (I1, I8). Answers that one."""
+def void_assignment(
+    *, slot: Assignment, annotator: Membership, reason: str, now: datetime, actor: User | None = None
+) -> Assignment | None:
+    """Void a submitted slot that is locked, and open exactly one replacement (I1, I8). Answers that one.
+
+    A gold item or a repeat was for this person alone: there is nothing to replace. `actor` is the lead or
+    reviewer who takes the answer out; its author when there is none.
+    """
     if slot.state != Assignment.State.SUBMITTED or slot.annotator_id != annotator.pk:
         raise Refused(
             "Only this person's submitted assignment can be voided.", code="state", field="assignment"
@@ -394,20 +467,15 @@ def void_assignment(*, slot: Assignment, annotator: Membership, reason: str, now
     slot.void_reason = reason
     slot.save(update_fields=["state", "void_reason"])
     exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
-    last = Assignment.objects.filter(item_id=slot.item_id, purpose=slot.purpose).aggregate(last=Max("number"))
-    replacement = Assignment.objects.create(
-        item_id=slot.item_id,
-        batch=slot.batch,
-        number=last["last"] + 1,
-        purpose=slot.purpose,
-        priority=slot.priority,
-    )
+    replacement = None
+    if slot.pool_id is not None:
+        replacement = add_slots(slot.item_id, slot.batch_id, slot.pool_id, count=1)[0]
     record_audit(
         project=slot.batch.project,
-        actor=annotator.user,
+        actor=actor or annotator.user,
         action="assignment.voided",
         obj=slot,
         now=now,
-        data={"reason": reason, "replacement": replacement.pk},
+        data={"reason": reason} | ({"replacement": replacement.pk} if replacement else {}),
     )
     return replacement

@@ -1,74 +1,351 @@
 """Who gets what: leasing, extending, giving back and sweeping slots.
 
-Locks are taken in one order: the annotator's membership row, then a slot, then the slot's item. Slots are
-picked with SKIP LOCKED, so nobody waits for anybody else's slot and no deadlock is possible.
+Locks are taken in one order: the annotator's membership row, then a slot, then the slot's item, then pools. Slots
+are picked with SKIP LOCKED, so nobody waits for anybody else's slot; only before "nothing left" is said, a lease
+waits for the slots that others hold at that moment.
+
+Open work slots wait in pools. What decides for a whole pool (state, language, skill, staff, caps, exposure) is
+asked when a lease is wanted; what decides for one item only ever turns from "fits" to "does not" for a person,
+so `PoolPlace` keeps how far down the pool nothing is left for them (docs/decisions/0008).
 """
 
+import json
 import random
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
-from annotation.audit import record_audit
+from annotation.audit import record_audit, record_audits
 from annotation.errors import Refused
+from annotation.kinds import Screen
 from annotation.models import (
     Assignment,
     Batch,
-    Completion,
     Consent,
     ConsentText,
     Exclusion,
     Lease,
     Membership,
+    Pool,
 )
-from annotation.selectors import current_guideline
+from annotation.models.assignment import NEXT_POSITION, new_public_id
+from annotation.selectors import screen_from
+from annotation.services import lease_sql as sql
+from annotation.services.training import next_training_item
+from annotation.statements import load, width
 
 LEASES_MAX = 2
 """The current item and a spare (reliability.md, Prefetch)."""
+BLOCK = (False, False, True, True)
+"""Of four pairs in a row, two are shown swapped."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the holder of a lease is shown; everything here may reach an annotator but what `screen` keeps back."""
+
+    prompt: list[dict[str, str]]
+    language: str
+    screen: Screen
 
 
 @dataclass(frozen=True)
 class LeaseResult:
-    """What `lease_next` answers: the lease to work on, or the reason why there is none.
+    """What `lease_next` answers: the lease to work on with what it shows, or the reason why there is none.
 
-    `reason` is one of batch_done, nothing_left_for_you, consent_needed.
+    `reason` is one of batch_done, nothing_left_for_you, cap_reached, consent_needed, not_qualified, paused.
     """
 
     lease: Lease | None
+    shown: Shown | None = None
     reason: str | None = None
 
 
-def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch | None = None) -> LeaseResult:
-    """Lease the next open slot that fits `annotator`.
+@dataclass(frozen=True)
+class Standing:
+    """What decides whether a person gets anything at all, read after their row is locked."""
 
-    With no free place (two are held), or when nothing else is left, the oldest held lease is answered
-    again. `seed` draws the order of display.
+    refusal: str | None
+    """paused or consent_needed; None: nothing in the way."""
+    guideline_id: int
+    ordinal: int
+    """Of the last lease; the next one has one more."""
+    is_capped: bool
+    """The day's cap is reached, held items counted."""
+    training_batch_id: int | None
+    held: list[Lease]
+    """Running leases, oldest first, each with its assignment."""
+
+
+def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch | None = None) -> LeaseResult:
+    """Lease the next item for `annotator`: training until they are qualified, then the first open slot that fits,
+    with gold items and repeats mixed in.
+
+    With no free place (two are held), or when nothing else is left, the oldest held lease is answered again.
+    `seed` draws what is mixed in and the order of display.
     """
-    if needs_consent(annotator):
-        return LeaseResult(None, "consent_needed")
     with transaction.atomic():
-        lock_annotator(annotator)
-        everywhere = held_leases(annotator, now)
-        held = [lease for lease in everywhere if batch is None or lease.assignment.batch_id == batch.pk]
-        if len(everywhere) >= LEASES_MAX:
-            return LeaseResult((held or everywhere)[0])
-        batches = open_batches(annotator, batch)
-        slot = pick_slot(annotator, batches) or pick_after_sweep(annotator, batches, now)
-        if slot is None and held:
-            return LeaseResult(held[0])
-        if slot is None:
-            return LeaseResult(None, reason_for_nothing(batches))
-        return LeaseResult(take_slot(slot=slot, annotator=annotator, now=now, seed=seed))
+        standing = standing_of(annotator, now, lock=lock_of(annotator))
+        if standing.refusal:
+            return LeaseResult(None, reason=standing.refusal)
+        held = [one for one in standing.held if batch is None or one.assignment.batch_id == batch.pk]
+        if len(standing.held) >= LEASES_MAX or (standing.is_capped and held):
+            return held_again((held or standing.held)[0])
+        if standing.training_batch_id is not None:
+            return lease_training(annotator, standing, standing.training_batch_id, now, seed)
+        picked = None
+        if not standing.is_capped:
+            picked = pick_item(annotator, batch, now, seed)
+        if picked is not None:
+            return take_picked(picked, annotator=annotator, standing=standing, now=now, seed=seed)
+        if held:
+            return held_again(held[0])
+        move_places(annotator)
+        return LeaseResult(None, reason=reason_for_nothing(annotator, batch, now, standing))
 
 
 def lock_annotator(annotator: Membership) -> None:
     """Race: two tabs of one person lease and submit at once. Their membership row makes them take turns."""
-    Membership.objects.select_for_update(no_key=True).get(pk=annotator.pk)
+    with connection.cursor() as cursor:
+        cursor.execute(lock_of(annotator))
+
+
+def lock_of(annotator: Membership) -> str:
+    """The lock as a statement to be sent before another one."""
+    return sql.LOCK_ANNOTATOR.format(annotator=annotator.pk)
+
+
+def standing_of(annotator: Membership, now: datetime, *, lock: str = "") -> Standing:
+    rows = sql.STANDING.rows(annotator.pk, now, start_of_day(now), before=lock)
+    is_active, is_paused, daily_cap, has_consented, guideline_id, ordinal, today, training_batch_id = rows[0][
+        :8
+    ]
+    held = [held_lease(annotator, row[8:]) for row in rows if row[8] is not None]
+    refusal = "paused" if is_paused or not is_active else "consent_needed" if has_consented is False else None
+    return Standing(
+        refusal=refusal,
+        guideline_id=guideline_id,
+        ordinal=ordinal,
+        is_capped=daily_cap is not None and today + len(held) >= daily_cap,
+        training_batch_id=training_batch_id,
+        held=held,
+    )
+
+
+def held_lease(annotator: Membership, values: Sequence[Any]) -> Lease:
+    lease = load(Lease, values[: width(Lease)])
+    lease.annotator = annotator
+    lease.assignment = load(Assignment, values[width(Lease) :])
+    return lease
+
+
+def start_of_day(now: datetime) -> datetime:
+    """Midnight UTC: caps and exposure limits count from there."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def held_again(lease: Lease) -> LeaseResult:
+    protocol_id, _, prompt, language, completions = sql.SHOWN.one(lease.assignment.item_id)
+    return LeaseResult(lease, shown(protocol_id, prompt, language, completions, lease.display_order))
+
+
+def shown(protocol_id: int, prompt: str, language: str, completions: str, order: Sequence[int]) -> Shown:
+    """`prompt` and `completions` as PostgreSQL sends JSON."""
+    return Shown(
+        prompt=json.loads(prompt), language=language, screen=screen_from(protocol_id, completions, order)
+    )
+
+
+@dataclass(frozen=True)
+class Picked:
+    """An item for one person, its work slot locked when the purpose is work."""
+
+    slot_id: int
+    pool_id: int
+    batch_id: int
+    lease_seconds: int
+    protocol_id: int
+    purpose: str
+    repeats_id: int | None
+    first_order: list[int] | None
+    """Of a repeat: the order in which the item was shown the first time."""
+    item_id: int
+    prompt: str
+    language: str
+    completions: str
+
+
+def pick_item(annotator: Membership, batch: Batch | None, now: datetime, seed: int) -> Picked | None:
+    """What the person gets next, or None when nothing fits.
+
+    Race: fifty people want one slot at once. Each locks a row of its own and steps over those locked by others;
+    PostgreSQL checks `state = 'open'` again on the locked row, so no slot is handed out twice. A slot stepped
+    over may yet come free, and an expired lease may hide one, perhaps one that somebody else is sweeping at this
+    moment: both are waited for before the answer is None.
+    """
+    wanted = (annotator.pk, batch and batch.pk, random.Random(seed).random(), seed, False, start_of_day(now))
+    row = sql.PICK.row(*wanted)
+    if row is None:
+        sweep_leases(now, project_id=annotator.project_id, waits=True)
+        row = sql.PICK_WAITING.row(*wanted)
+    return Picked(*row) if row else None
+
+
+def take_picked(
+    picked: Picked, *, annotator: Membership, standing: Standing, now: datetime, seed: int
+) -> LeaseResult:
+    positions = [position for _, position, _ in json.loads(picked.completions)]
+    ordinal = standing.ordinal + 1
+    order = drawn_order(positions, seed=seed, annotator=annotator, ordinal=ordinal)
+    if picked.first_order is not None:
+        order = picked.first_order[::-1]
+    lease = write_lease(
+        Lease(
+            annotator=annotator,
+            ordinal=ordinal,
+            submission_id=uuid.uuid4(),
+            guideline_id=standing.guideline_id,
+            display_seed=seed,
+            display_order=order,
+            leased_at=now,
+        ),
+        Assignment(
+            id=picked.slot_id if picked.purpose == Assignment.Purpose.WORK else None,
+            item_id=picked.item_id,
+            batch_id=picked.batch_id,
+            purpose=picked.purpose,
+            repeats_id=picked.repeats_id,
+        ),
+        expires_at=now + timedelta(seconds=picked.lease_seconds),
+    )
+    return LeaseResult(
+        lease, shown(picked.protocol_id, picked.prompt, picked.language, picked.completions, order)
+    )
+
+
+def write_lease(lease: Lease, slot: Assignment, *, expires_at: datetime) -> Lease:
+    """Give `slot` to the lease's annotator under the next attempt: a locked open one, or a new one without an id.
+
+    Slot, lease and audit row are one statement. Needs the caller's transaction.
+    """
+    lease.public_id = new_public_id()
+    values = (
+        lease.annotator_id,
+        lease.leased_at,
+        expires_at,
+        lease.public_id,
+        lease.ordinal,
+        lease.submission_id,
+        lease.guideline_id,
+        lease.display_seed,
+        list(lease.display_order),
+    )
+    if slot.pk:
+        row = sql.TAKE_OPEN.one(*values, slot.pk)
+    else:
+        row = sql.TAKE_NEW.one(*values, slot.item_id, slot.batch_id, slot.purpose, slot.repeats_id)
+    slot.pk, slot.attempt, lease.pk = row
+    slot.state, slot.annotator_id, slot.expires_at = Assignment.State.LEASED, lease.annotator_id, expires_at
+    slot._state.adding = lease._state.adding = False
+    lease.assignment, lease.attempt = slot, slot.attempt
+    return lease
+
+
+def drawn_order(positions: Sequence[int], *, seed: int, annotator: Membership, ordinal: int) -> list[int]:
+    """The completions' positions in screen order.
+
+    Of two, each side comes first equally often for each person: of their leases 1–4, 5–8, … two are swapped, in
+    an order drawn from the project's secret seed (permuted blocks). More than two are shuffled by `seed`.
+    """
+    order = list(positions)
+    if len(order) != 2:
+        random.Random(seed).shuffle(order)
+        return order
+    block, place = divmod(ordinal - 1, len(BLOCK))
+    swaps = list(BLOCK)
+    random.Random(f"{annotator.project.split_seed}|{annotator.pk}|{block}").shuffle(swaps)
+    return order[::-1] if swaps[place] else order
+
+
+def lease_training(
+    annotator: Membership, standing: Standing, batch_id: int, now: datetime, seed: int
+) -> LeaseResult:
+    """The next item of a training batch that this person has to pass before they get work."""
+    if standing.held:
+        return held_again(standing.held[0])
+    found = next_training_item(annotator, batch_id)
+    if found is None:
+        return LeaseResult(None, reason="not_qualified")
+    protocol_id, item_id, prompt, language, completions = sql.SHOWN.one(found)
+    batch = Batch.objects.only("lease_seconds").get(pk=batch_id)
+    picked = Picked(
+        slot_id=0,
+        pool_id=0,
+        batch_id=batch_id,
+        lease_seconds=batch.lease_seconds,
+        protocol_id=protocol_id,
+        purpose=Assignment.Purpose.TRAINING,
+        repeats_id=None,
+        first_order=None,
+        item_id=item_id,
+        prompt=prompt,
+        language=language,
+        completions=completions,
+    )
+    return take_picked(picked, annotator=annotator, standing=standing, now=now, seed=seed)
+
+
+def reason_for_nothing(
+    annotator: Membership, batch: Batch | None, now: datetime, standing: Standing | None = None
+) -> str:
+    """Why `lease_next` has nothing: asked when it found nothing, in its transaction or for a page."""
+    if standing is not None and standing.is_capped:
+        return "cap_reached"
+    if sql.LOOK.row(annotator.pk, batch and batch.pk, 1.0, 0, True, start_of_day(now)):
+        return "cap_reached"
+    batches = Batch.objects.filter(
+        project_id=annotator.project_id, state=Batch.State.OPEN, purpose=Batch.Purpose.WORK
+    )
+    if batch is not None:
+        batches = batches.filter(pk=batch.pk)
+    waiting = Assignment.objects.filter(pool__batch__in=batches, state=Assignment.State.OPEN)
+    leased = Assignment.objects.filter(
+        batch__in=batches, state=Assignment.State.LEASED, purpose=Assignment.Purpose.WORK
+    )
+    return "nothing_left_for_you" if waiting.exists() or leased.exists() else "batch_done"
+
+
+def move_places(annotator: Membership) -> None:
+    """Note how far down each pool nothing is left for this person, so that nobody walks that way again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT p.id FROM annotation_pool p
+            JOIN annotation_batch b ON b.id = p.batch_id
+            LEFT JOIN annotation_poolplace q ON q.pool_id = p.id AND q.annotator_id = %s
+            WHERE b.project_id = %s AND b.state = 'open' AND EXISTS (
+                SELECT FROM annotation_assignment a
+                WHERE a.pool_id = p.id AND a.state = 'open' AND a.position > coalesce(q.position, 0))
+            ORDER BY p.id
+            """,
+            [annotator.pk, annotator.project_id],
+        )
+        pools = [row[0] for row in cursor.fetchall()]
+    for pool_id in pools:
+        move_place(annotator.pk, pool_id)
+
+
+def move_place(annotator_id: int, pool_id: int) -> None:
+    """Race: a slot opens while this looks. Its pool's row is locked by whoever opens slots until they commit."""
+    sql.MOVE_PLACE.rows(annotator_id, pool_id, before=sql.LOCK_POOL.format(pool=int(pool_id)))
+
+
+# Reads for pages.
 
 
 def needs_consent(annotator: Membership) -> bool:
@@ -81,126 +358,26 @@ def needs_consent(annotator: Membership) -> bool:
 
 def held_leases(annotator: Membership, now: datetime) -> list[Lease]:
     """Running leases of a person in their project, oldest first."""
-    leases = Lease.objects.filter(
-        annotator=annotator,
-        assignment__annotator=annotator,
-        assignment__state=Assignment.State.LEASED,
-        assignment__expires_at__gt=now,
-        assignment__attempt=F("attempt"),
-    )
-    return list(leases.select_related("assignment__batch__protocol").order_by("leased_at", "id"))
+    return standing_of(annotator, now).held
 
 
-def open_batches(annotator: Membership, batch: Batch | None) -> Sequence[Batch]:
-    batches = Batch.objects.filter(project_id=annotator.project_id, state=Batch.State.OPEN)
-    if batch is not None:
-        batches = batches.filter(pk=batch.pk)
-    return list(batches.select_related("protocol").order_by("-priority", "number"))
-
-
-def fitting_slots(annotator: Membership, batch: Batch) -> QuerySet[Assignment]:
-    """Open work slots of items that this person has no slot of, is not excluded from, and that few refused."""
-    mine = Assignment.objects.filter(item=OuterRef("item"), annotator=annotator).exclude(
-        state=Assignment.State.VOID
-    )
-    excluded = Exclusion.objects.filter(item=OuterRef("item"), annotator=annotator)
-    refusals = (
-        Exclusion.objects.filter(item=OuterRef("item"))
-        .order_by()
-        .values("item")
-        .annotate(count=Count("id"))
-        .values("count")
-    )
-    return (
-        Assignment.objects.filter(
-            ~Exists(mine),
-            ~Exists(excluded),
-            batch=batch,
-            state=Assignment.State.OPEN,
-            purpose=Assignment.Purpose.WORK,
-        )
-        .alias(refusals=Coalesce(Subquery(refusals), 0))
-        .filter(refusals__lt=annotator.project.exclusion_limit)
-        .order_by("-priority", "id")
-    )
-
-
-def pick_slot(annotator: Membership, batches: Sequence[Batch]) -> Assignment | None:
-    """The first fitting open slot, locked.
-
-    Race: fifty people want it at once. Each locks a row of its own and steps over those locked by
-    others; PostgreSQL checks `state = 'open'` again on the locked row, so no slot is handed out twice.
-    """
-    for batch in batches:
-        slots = fitting_slots(annotator, batch).select_related("item")
-        slot = slots.select_for_update(skip_locked=True, of=("self",)).first()
-        if slot is not None:
-            slot.batch = batch
-            return slot
-    return None
-
-
-def pick_after_sweep(annotator: Membership, batches: Sequence[Batch], now: datetime) -> Assignment | None:
-    """Answers like `pick_slot`: "nothing left" is never said while an expired lease hides eligible work."""
-    if not sweep_leases(now, batches):
+def why_nothing(annotator: Membership, now: datetime) -> str | None:
+    """The reason `lease_next` would give now, or None when it would give an item. Changes nothing."""
+    standing = standing_of(annotator, now)
+    if standing.refusal:
+        return standing.refusal
+    if standing.held:
         return None
-    return pick_slot(annotator, batches)
+    if standing.training_batch_id is not None:
+        found = next_training_item(annotator, standing.training_batch_id)
+        return None if found is not None else "not_qualified"
+    wanted = (annotator.pk, None, 1.0, 0, False, start_of_day(now))
+    if not standing.is_capped and sql.LOOK.row(*wanted):
+        return None
+    return reason_for_nothing(annotator, None, now, standing)
 
 
-def has_work(annotator: Membership, now: datetime) -> bool:
-    """Whether `lease_next` would answer a lease now, consent apart: one that is held, or an open slot that fits."""
-    if held_leases(annotator, now):
-        return True
-    return any(fitting_slots(annotator, batch).exists() for batch in open_batches(annotator, None))
-
-
-def reason_for_nothing(batches: Sequence[Batch]) -> str:
-    unfinished = Assignment.objects.filter(
-        batch__in=batches, purpose=Assignment.Purpose.WORK, state__in=["open", "leased"]
-    )
-    return "nothing_left_for_you" if unfinished.exists() else "batch_done"
-
-
-def take_slot(
-    *, slot: Assignment, annotator: Membership, now: datetime, seed: int, shown: Lease | None = None
-) -> Lease:
-    """Give a locked open slot to `annotator` under the next attempt. Needs the caller's transaction.
-
-    The order of display is drawn from `seed`. An answer that came late was `shown` before: its lease
-    keeps the order, the guide and the key of that one.
-    """
-    slot.state = Assignment.State.LEASED
-    slot.annotator = annotator
-    slot.attempt += 1
-    slot.expires_at = now + timedelta(seconds=slot.batch.lease_seconds)
-    slot.save(update_fields=["state", "annotator", "attempt", "expires_at"])
-    lease = Lease.objects.create(
-        assignment=slot,
-        attempt=slot.attempt,
-        annotator=annotator,
-        submission_id=shown.submission_id if shown else uuid.uuid4(),
-        guideline_id=shown.guideline_id if shown else current_guideline(annotator.project_id).pk,
-        display_seed=shown.display_seed if shown else seed,
-        display_order=shown.display_order if shown else drawn_order(slot, seed),
-        leased_at=now,
-    )
-    record_audit(
-        project=annotator.project,
-        actor=annotator.user,
-        action="assignment.leased",
-        obj=slot,
-        now=now,
-        data={"attempt": slot.attempt},
-    )
-    return lease
-
-
-def drawn_order(slot: Assignment, seed: int) -> list[int]:
-    """Positions of the item's completions, shuffled by `seed`."""
-    completions = Completion.objects.filter(item_id=slot.item_id).order_by("position")
-    positions = list(completions.values_list("position", flat=True))
-    random.Random(seed).shuffle(positions)
-    return positions
+# Giving back.
 
 
 def extend_lease(*, annotator: Membership, assignment: Assignment, now: datetime) -> datetime:
@@ -238,7 +415,8 @@ RELEASE_REASONS = (Exclusion.Reason.SKIPPED, *CANNOT_JUDGE)
 def release_assignment(*, annotator: Membership, assignment: Assignment, reason: str, now: datetime) -> None:
     """Skip or can't judge: the slot opens again for others, and this person is not offered the item again.
 
-    Done twice (a double click) it does the same as once. Raises Refused for an unknown reason.
+    Done twice (a double click) it does the same as once. A training item comes back: it belongs to the test.
+    Raises Refused for an unknown reason.
     """
     if reason not in RELEASE_REASONS:
         known = ", ".join(RELEASE_REASONS)
@@ -248,16 +426,21 @@ def release_assignment(*, annotator: Membership, assignment: Assignment, reason:
         slot = lock_slot(assignment)
         if slot.state == Assignment.State.LEASED and slot.annotator_id == annotator.pk:
             give_back(slot=slot, annotator=annotator, reason=reason, now=now)
-            exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+            if slot.purpose != Assignment.Purpose.TRAINING:
+                exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
 
 
 def give_back(*, slot: Assignment, annotator: Membership, reason: str, now: datetime) -> None:
-    """Open a locked slot that `annotator` holds."""
-    open_slot(slot)
+    """Take a locked slot from `annotator`, who holds it: a work slot opens, one made for them alone is void."""
+    is_work = slot.purpose == Assignment.Purpose.WORK
+    if is_work:
+        open_slots([slot])
+    else:
+        void_slots([slot], reason)
     record_audit(
         project=annotator.project,
         actor=annotator.user,
-        action="assignment.released",
+        action="assignment.released" if is_work else "assignment.voided",
         obj=slot,
         now=now,
         data={"attempt": slot.attempt, "reason": reason},
@@ -270,11 +453,28 @@ def exclude(*, annotator: Membership, item_id: int, reason: str, now: datetime) 
     )
 
 
-def open_slot(slot: Assignment) -> None:
-    slot.state = Assignment.State.OPEN
-    slot.annotator = None
-    slot.expires_at = None
-    slot.save(update_fields=["state", "annotator", "expires_at"])
+def open_slots(slots: Sequence[Assignment]) -> None:
+    """Open locked work slots at the end of their pools; their pools stay locked until the caller commits."""
+    lock_pools({slot.pool_id for slot in slots if slot.pool_id is not None})
+    Assignment.objects.filter(pk__in=[slot.pk for slot in slots]).update(
+        state=Assignment.State.OPEN, annotator=None, expires_at=None, position=NEXT_POSITION
+    )
+    for slot in slots:
+        slot.state, slot.annotator_id, slot.expires_at = Assignment.State.OPEN, None, None
+
+
+def void_slots(slots: Sequence[Assignment], reason: str) -> None:
+    """Void locked slots that nobody answered and nobody else waits for."""
+    Assignment.objects.filter(pk__in=[slot.pk for slot in slots]).update(
+        state=Assignment.State.VOID, expires_at=None, void_reason=reason
+    )
+    for slot in slots:
+        slot.state, slot.expires_at, slot.void_reason = Assignment.State.VOID, None, reason
+
+
+def lock_pools(ids: set[int]) -> None:
+    """Race: somebody's place moves past a slot that is about to open (`move_place`). Pools are the last lock."""
+    list(Pool.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
 def lock_slot(assignment: Assignment) -> Assignment:
@@ -286,28 +486,52 @@ def lock_slot(assignment: Assignment) -> Assignment:
     )
 
 
-def sweep_leases(now: datetime, batches: Sequence[Batch] | None = None, limit: int = 1000) -> int:
-    """Open the slots whose lease ran out; returns how many.
+def sweep_leases(
+    now: datetime, *, project_id: int | None = None, waits: bool = False, limit: int = 1000
+) -> int:
+    """Take back the slots whose lease ran out; returns how many. In one project, or in all.
 
-    Race: a late submit holds the row. It is skipped, and submitted by the time of the next sweep.
+    Race: a late submit holds the row. It is skipped, and submitted by the time of the next sweep. One who `waits`
+    knows afterwards that no expired lease is left, whoever took it back; all lock in the order of expiry.
     """
     with transaction.atomic():
         expired = Assignment.objects.filter(state=Assignment.State.LEASED, expires_at__lte=now)
-        if batches is not None:
-            expired = expired.filter(batch__in=batches)
+        if project_id is not None:
+            expired = expired.filter(batch__project=project_id)
         slots = list(
-            expired.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            expired.select_for_update(skip_locked=not waits, of=("self",), no_key=True)
             .select_related("batch__project")
-            .order_by("expires_at")[:limit]
+            .order_by("expires_at", "id")[:limit]
         )
-        for slot in slots:
-            open_slot(slot)
-            record_audit(
-                project=slot.batch.project,
-                actor=None,
-                action="assignment.expired",
-                obj=slot,
-                now=now,
-                data={"attempt": slot.attempt},
-            )
+        if not slots:
+            return 0
+        holders = [(slot.annotator_id, slot.item_id) for slot in slots]
+        work = [slot for slot in slots if slot.purpose == Assignment.Purpose.WORK]
+        others = [slot for slot in slots if slot.purpose != Assignment.Purpose.WORK]
+        open_slots(work)
+        void_slots(others, "its lease ran out")
+        lower_places(holders)
+        changes = [
+            (slot.batch.project, action, slot, {"attempt": slot.attempt})
+            for action, taken in (("assignment.expired", work), ("assignment.voided", others))
+            for slot in taken
+        ]
+        record_audits(changes, actor=None, now=now)
     return len(slots)
+
+
+def lower_places(holders: Sequence[tuple[int | None, int]]) -> None:
+    """(annotator, item) whose lease ran out: the item fits the person again, and an open slot of it that they
+    passed while they held it must be found. Its pool is locked by the caller."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE annotation_poolplace q SET position = a.position - 1
+            FROM unnest(%s::bigint[], %s::bigint[]) AS h (annotator_id, item_id)
+            CROSS JOIN LATERAL (
+                SELECT a.pool_id, min(a.position) AS position FROM annotation_assignment a
+                WHERE a.item_id = h.item_id AND a.state = 'open' GROUP BY a.pool_id) AS a
+            WHERE q.annotator_id = h.annotator_id AND q.pool_id = a.pool_id AND q.position >= a.position
+            """,
+            [[annotator_id for annotator_id, _ in holders], [item_id for _, item_id in holders]],
+        )

@@ -3,16 +3,18 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from annotation.audit import record_audit
 from annotation.errors import Refused
+from annotation.importers.languages import normalise_language
 from annotation.models import ApiToken, Consent, ConsentText, Membership, Project, User
 
 TOKEN_PREFIX = "ccd_"
+SKILL_LENGTH = 40
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,180}\.[^@\s.]{1,60}")
 
 
@@ -81,6 +83,57 @@ def add_member(
             data={"role": role},
         )
     return membership, password
+
+
+def describe_annotator(
+    *, annotator: Membership, languages: Sequence[str], skills: Sequence[str], actor: User, now: datetime
+) -> None:
+    """What a person reads and knows; it decides which items they are offered. No language: every one.
+
+    Raises Refused for a language that is no BCP 47 tag and for a skill that is too long.
+    """
+    tags = []
+    for language in languages:
+        tag = normalise_language(language)
+        if tag is None:
+            raise Refused(f"{language!r} is no language tag such as en or pt-BR.", field="languages")
+        tags.append(tag)
+    names = sorted({skill.strip() for skill in skills if skill.strip()})
+    if any(len(name) > SKILL_LENGTH or not name.isprintable() for name in names):
+        raise Refused(f"A skill has at most {SKILL_LENGTH} printable characters.", field="skills")
+    with transaction.atomic():
+        annotator.languages, annotator.skills = sorted(set(tags)), names
+        annotator.save(update_fields=["languages", "skills"])
+        record_audit(
+            project=annotator.project,
+            actor=actor,
+            action="membership.described",
+            obj=annotator,
+            now=now,
+            data={"languages": annotator.languages, "skills": names},
+        )
+
+
+def pause_annotator(*, annotator: Membership, reason: str, actor: User, now: datetime) -> None:
+    """From now on this person gets no new items. What they hold, they may still answer."""
+    with transaction.atomic():
+        paused = Membership.objects.filter(pk=annotator.pk, paused_at__isnull=True).update(
+            paused_at=now, pause_reason=reason[:200]
+        )
+        if paused:
+            record_audit(
+                project=annotator.project, actor=actor, action="membership.paused", obj=annotator, now=now
+            )
+
+
+def resume_annotator(*, annotator: Membership, actor: User, now: datetime) -> None:
+    with transaction.atomic():
+        if Membership.objects.filter(pk=annotator.pk, paused_at__isnull=False).update(
+            paused_at=None, pause_reason=""
+        ):
+            record_audit(
+                project=annotator.project, actor=actor, action="membership.resumed", obj=annotator, now=now
+            )
 
 
 def give_consent(*, annotator: Membership, now: datetime) -> Consent | None:

@@ -15,8 +15,10 @@ from annotation.kinds import AnswerError, judgment_kinds
 from annotation.models import (
     ConsentText,
     Criterion,
+    ExposureLimit,
     GuidelineVersion,
     Membership,
+    PoolPlace,
     Project,
     ProtocolVersion,
     User,
@@ -182,3 +184,47 @@ def next_number(project: Project, relation: str) -> int:
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     last: int | None = getattr(project, relation).aggregate(last=Max("number"))["last"]
     return (last or 0) + 1
+
+
+def set_limits(
+    *,
+    project: Project,
+    daily_cap: int | None,
+    exposure: Mapping[str, int],
+    exclusion_limit: int,
+    actor: User,
+    now: datetime,
+) -> Project:
+    """How much one person may be given: judgments a day, items of each harmful category a day (both UTC), and
+    after how many refusals an item is offered to nobody. Raises Refused naming the field.
+    """
+    if daily_cap is not None and not 1 <= daily_cap < 2**31:
+        raise Refused("A cap is a whole number from 1; leave it out for none.", field="daily_cap")
+    if not 1 <= exclusion_limit <= 100:
+        raise Refused("Use a whole number from 1 to 100.", field="exclusion_limit")
+    for category, per_day in exposure.items():
+        if not category.strip() or len(category) > 40 or not 0 <= per_day < 2**31:
+            raise Refused(
+                "A limit is a category of at most 40 characters and a number from 0.", field="exposure"
+            )
+    with transaction.atomic():
+        project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        if exclusion_limit > project.exclusion_limit:
+            # Items that were out of reach may fit again; everybody looks from the top.
+            PoolPlace.objects.filter(pool__batch__project=project).delete()
+        project.daily_cap, project.exclusion_limit = daily_cap, exclusion_limit
+        project.save(update_fields=["daily_cap", "exclusion_limit"])
+        project.exposure_limits.all().delete()
+        ExposureLimit.objects.bulk_create(
+            ExposureLimit(project=project, category=category.strip(), per_day=per_day)
+            for category, per_day in exposure.items()
+        )
+        record_audit(
+            project=project,
+            actor=actor,
+            action="project.limits_set",
+            obj=project,
+            now=now,
+            data={"daily_cap": daily_cap, "exposure": dict(exposure), "exclusion_limit": exclusion_limit},
+        )
+    return project

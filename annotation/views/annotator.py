@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
+from django.db.models import Q
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -21,10 +22,11 @@ from annotation.selectors import (
     has_unfinished_slots,
     own_judgments,
 )
-from annotation.services.leases import has_work, held_leases, needs_consent
+from annotation.selectors_staffing import Training, cap_reached, training_feedback, training_of
+from annotation.services.leases import Standing, held_leases, needs_consent, standing_of, why_nothing
 from annotation.services.people import current_consent_text, give_consent
 from annotation.views.signed_in import SignedInRequest, signed_in
-from annotation.views.task_page import excerpt
+from annotation.views.task_page import can_change, excerpt
 
 ESTIMATE_MIN = 5
 """Fewer own times than this say nothing about the next item."""
@@ -52,19 +54,33 @@ class Desk:
     consent_needed: bool
     submitted: int
     seconds: float | None
+    training: Training | None = None
+    """What has to be passed before any of the batches."""
+    blocked: str | None = None
+    """paused, not_qualified or cap_reached, when nothing new is given at all for that reason."""
 
     @property
     def left(self) -> int:
-        return sum(batch.left for batch in self.batches)
+        if self.blocked:
+            return 0
+        return self.training.left if self.training else sum(batch.left for batch in self.batches)
 
     @property
     def minutes_left(self) -> int | None:
-        return None if self.seconds is None else max(1, round(self.left * self.seconds / 60))
+        if self.seconds is None or self.training is not None:
+            return None
+        return max(1, round(self.left * self.seconds / 60))
 
 
 def desk_of(annotator: Membership) -> Desk:
     project = annotator.project
-    batches = project.batches.filter(state=Batch.State.OPEN).select_related("protocol")
+    standing = standing_of(annotator, timezone.now())
+    training = standing.training_batch_id and training_of(annotator, standing.training_batch_id)
+    batches = (
+        project.batches.filter(state=Batch.State.OPEN, purpose=Batch.Purpose.WORK)
+        .filter(Q(skill="") | Q(skill__in=annotator.skills), Q(staff=None) | Q(staff=annotator))
+        .select_related("protocol")
+    )
     found = [
         OpenBatch(batch, judgment_kinds.get(batch.protocol.kind).name, annotator_progress(annotator, batch))
         for batch in batches.order_by("-priority", "number")
@@ -74,11 +90,22 @@ def desk_of(annotator: Membership) -> Desk:
         # A batch that others have finished holds nothing for this person, done or to do.
         batches=[batch for batch in found if batch.progress.total],
         guideline=current_guideline(project.pk),
-        has_held=bool(held_leases(annotator, timezone.now())),
+        has_held=bool(standing.held),
         consent_needed=needs_consent(annotator),
         submitted=annotator.judgments.filter(superseded_by__isnull=True).count(),
         seconds=usual_seconds(annotator),
+        training=training or None,
+        blocked=blocked_by(standing, training or None),
     )
+
+
+def blocked_by(standing: Standing, training: Training | None) -> str | None:
+    """What stands in the way of every new item, in the order in which `lease_next` looks at it."""
+    if standing.refusal == "paused":
+        return "paused"
+    if training is not None:
+        return "not_qualified" if training.is_over else None
+    return "cap_reached" if standing.is_capped else None
 
 
 def usual_seconds(annotator: Membership) -> float | None:
@@ -134,8 +161,16 @@ def task(request: SignedInRequest, slug: str) -> HttpResponseBase:
         return redirect("guide", slug=slug)
     held = held_leases(annotator, timezone.now())
     if held:
-        return redirect("assignment", pk=held[0].assignment_id)
-    return render(request, "annotation/invitation.html", {"desk": desk_of(annotator)})
+        return redirect("assignment", pk=held[0].public_id)
+    desk = desk_of(annotator)
+    if desk.blocked:
+        return redirect("done", slug=slug)
+    context = {"desk": desk, "told": training_feedback(annotator, newest_of(annotator))}
+    return render(request, "annotation/invitation.html", context)
+
+
+def newest_of(annotator: Membership) -> Judgment | None:
+    return next(iter(own_judgments(annotator, limit=1)), None)
 
 
 @dataclass(frozen=True)
@@ -152,7 +187,7 @@ def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """The last twenty own answers, each with a way to change it while its batch is open."""
     annotator = access_annotator(request.user, slug)
     answers = [
-        OwnAnswer(judgment, excerpt(judgment.item), judgment.batch.state == Batch.State.OPEN)
+        OwnAnswer(judgment, excerpt(judgment.item), can_change(judgment))
         for judgment in own_judgments(annotator)
     ]
     return render(request, "annotation/work.html", {"project": annotator.project, "answers": answers})
@@ -162,16 +197,23 @@ def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
 @never_cache
 @signed_in
 def done(request: SignedInRequest, slug: str) -> HttpResponseBase:
-    """Why there is no next item: the batches are complete, or the rest is for other people."""
+    """Why there is no next item: everything is done, the rest is for others, or the person is kept from it."""
     annotator = access_annotator(request.user, slug)
     now = timezone.now()
-    if has_work(annotator, now):
+    reason = why_nothing(annotator, now)
+    if reason is None:
         # An old address, or a slot that came free meanwhile: "nothing left" would not be true.
         return redirect("task", slug=slug)
+    if reason == "consent_needed":
+        return redirect("guide", slug=slug)
     context = {
         "desk": desk_of(annotator),
+        "held": next(iter(held_leases(annotator, now)), None),
+        "cap": cap_reached(annotator, now) if reason == "cap_reached" else None,
+        "told": training_feedback(annotator, newest_of(annotator)),
         "minutes": round(active_seconds_since(annotator, now - timedelta(hours=12)) / 60),
+        "reason": reason,
     }
-    is_complete = not has_unfinished_slots(annotator.project)
+    is_complete = reason == "batch_done" and not has_unfinished_slots(annotator.project)
     template = "annotation/done.html" if is_complete else "annotation/nothing_left.html"
     return render(request, template, context)

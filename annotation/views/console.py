@@ -18,6 +18,7 @@ from annotation.access import Role, access_batch, access_item, access_job, acces
 from annotation.answer_words import Words, answer_words
 from annotation.errors import Refused
 from annotation.forms_console import ImportForm, MemberForm
+from annotation.forms_staffing import OverlapForm, StaffForm
 from annotation.kinds import Screen, judgment_kinds
 from annotation.models import Batch, Item, Job, Judgment, Project
 from annotation.panels import overview_panels, project_navigation
@@ -41,7 +42,9 @@ from annotation.selectors_console import (
     staff,
     stuck_items,
 )
+from annotation.selectors_staffing import training_counts
 from annotation.services.batches import JOB_KIND, close_batch, start_import
+from annotation.services.overlap import overlap_policies, saving_of
 from annotation.services.people import add_member
 from annotation.views.signed_in import SignedInRequest, signed_in
 from annotation.views.task_page import excerpt, turns
@@ -50,6 +53,17 @@ RUNS_OR_READS = (Role.LEAD, Role.REVIEWER, Role.ENGINEER)
 BATCHES_SHOWN = 50
 ITEMS_A_PAGE = 50
 STUCK = "stuck"
+STAFFING_FIELDS = (
+    "pass_percent",
+    "overlap_policy",
+    "overlap_max",
+    "gold_percent",
+    "repeat_percent",
+    "skill",
+    "cap_per_annotator",
+    "lease_minutes",
+    "priority",
+)
 
 
 def console_context(request: SignedInRequest, project: Project, here: str) -> dict[str, Any]:
@@ -143,6 +157,7 @@ def batch_new(request: SignedInRequest, slug: str) -> HttpResponseBase:
                     overlap=form.cleaned_data["overlap"],
                     dry_run=form.cleaned_data["dry_run"],
                     skip_bad_rows=form.cleaned_data["skip_bad_rows"],
+                    **form.staffing(),
                 )
                 return redirect("job", job_id=queued.pk)
             except Refused as refusal:
@@ -152,6 +167,7 @@ def batch_new(request: SignedInRequest, slug: str) -> HttpResponseBase:
     context = console_context(request, found, "batch_new") | {
         "form": form,
         "checks": [form["dry_run"], form["skip_bad_rows"]],
+        "staffing": [form[name] for name in STAFFING_FIELDS],
         "protocol": protocol,
         "kind": judgment_kinds.get(protocol.kind).name,
     }
@@ -204,7 +220,17 @@ def job_report(job: Job) -> dict[str, Any]:
 @signed_in
 def batch(request: SignedInRequest, slug: str, number: int) -> HttpResponseBase:
     """One batch: its counts, its settings, its items fifty at a time, and for a lead the way to close it."""
-    found = access_batch(request.user, slug, number, *RUNS_OR_READS)
+    return batch_page(request, access_batch(request.user, slug, number, *RUNS_OR_READS))
+
+
+def batch_page(
+    request: SignedInRequest,
+    found: Batch,
+    *,
+    overlap_form: OverlapForm | None = None,
+    staff_form: StaffForm | None = None,
+) -> HttpResponseBase:
+    """The page of a batch; a form that was refused comes back on it with its errors."""
     items = batch_items(found)
     stuck = stuck_items(found.project).filter(batch=found)
     is_filtered = request.GET.get("show") == STUCK
@@ -221,7 +247,28 @@ def batch(request: SignedInRequest, slug: str, number: int) -> HttpResponseBase:
         "stuck": stuck.count(),
         "job": import_job_of(found),
     }
-    return render(request, "annotation/batch.html", context)
+    saving = saving_of(found) if found.overlap_policy else None
+    is_training = found.purpose == Batch.Purpose.TRAINING
+    context |= {
+        "is_training": is_training,
+        "training": training_counts(found) if is_training else None,
+        # Somebody who also judges here is not to see which items are checks (I13).
+        "hides_gold": context["is_annotator"] and found.gold_share > 0,
+        "policy": overlap_policies.get(found.overlap_policy).name if found.overlap_policy else "",
+        "saving": saving,
+        "saving_percent": round(100 * saving.share) if saving and saving.share else 0,
+        "gold_percent": f"{100 * found.gold_share:g}",
+        "repeat_percent": f"{100 * found.repeat_share:g}",
+        "lease_minutes": f"{found.lease_seconds / 60:g}",
+        "staff": found.staff.count(),
+    }
+    if context["is_lead"]:
+        context |= {
+            "overlap_form": overlap_form or OverlapForm(initial={"overlap": min(found.overlap + 1, 100)}),
+            "staff_form": staff_form or StaffForm(batch=found),
+        }
+    is_refused = overlap_form is not None or staff_form is not None
+    return render(request, "annotation/batch.html", context, status=422 if is_refused else 200)
 
 
 @require_POST

@@ -17,10 +17,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, replace_url
 
-from annotation.access import access_annotator, access_assignment, access_judgment
+from annotation.access import access_annotator, access_judgment, access_lease
 from annotation.errors import Refused
 from annotation.forms import SubmissionForm
 from annotation.kinds import FieldError, Screen, judgment_kinds
+from annotation.metrics import count_lease, count_submit
 from annotation.models import Assignment, Judgment, Lease, Membership
 from annotation.selectors import newest_of_chain, screen_of
 from annotation.services.judgments import (
@@ -37,6 +38,7 @@ from annotation.views.task_page import Facts, TaskPage, render_task
 P = ParamSpec("P")
 
 LATE = "Saved. This item had already been completed."
+LATE_TRAINING = "Saved, but its time had run out, so this item of the training comes again."
 TAKEN_BACK = "The item went back to the pool."
 
 
@@ -70,13 +72,14 @@ def next_item(request: SignedInRequest, annotator: Membership) -> HttpResponseBa
     else:
         result = lease_next(annotator=annotator, now=now, seed=secrets.randbits(63))
         next_lease, reason = result.lease, result.reason
+        count_lease("leased" if next_lease else reason or "none")
     if next_lease is None:
         return go(request, nothing_url(annotator, reason))
-    url = reverse("assignment", args=[next_lease.assignment_id])
+    url = reverse("assignment", args=[next_lease.public_id])
     if not request.htmx:
         return see_other(url)
-    slot = access_assignment(request.user, next_lease.assignment_id)
-    return replace_url(render_task(request, leased_page(next_lease, slot)), url)
+    fresh = access_lease(request.user, next_lease.public_id)
+    return replace_url(render_task(request, leased_page(fresh)), url)
 
 
 def nothing_url(annotator: Membership, reason: str | None) -> str:
@@ -101,29 +104,21 @@ def go(request: SignedInRequest, url: str) -> HttpResponseBase:
 @judging
 def assignment(request: SignedInRequest, pk: int) -> HttpResponseBase:
     """The judging page of a held item. One that is not held any more leads to where work goes on."""
-    slot = access_assignment(request.user, pk)
-    newest = newest_lease(request, slot)
-    is_held = newest in held_leases(newest.annotator, timezone.now())
-    if not is_held or needs_consent(newest.annotator):
-        return go(request, reverse("task", args=[slot.batch.project.slug]))
-    return render_task(request, leased_page(newest, slot))
+    lease = access_lease(request.user, pk)
+    is_held = lease in held_leases(lease.annotator, timezone.now())
+    if not is_held or needs_consent(lease.annotator):
+        return go(request, reverse("task", args=[lease.annotator.project.slug]))
+    return render_task(request, leased_page(lease))
 
 
-def newest_lease(request: SignedInRequest, slot: Assignment) -> Lease:
-    return (
-        slot.leases.filter(annotator__user=request.user)
-        .select_related("annotator__project", "annotator__user")
-        .latest("attempt")
-    )
-
-
-def leased_page(held: Lease, slot: Assignment) -> TaskPage:
+def leased_page(lease: Lease) -> TaskPage:
     return TaskPage(
-        annotator=held.annotator,
-        assignment=slot,
-        screen=screen_of(slot, held.display_order),
-        attempt=held.attempt,
-        submission_id=held.submission_id,
+        annotator=lease.annotator,
+        assignment=lease.assignment,
+        screen=screen_of(lease.assignment, lease.display_order),
+        attempt=lease.attempt,
+        submission_id=lease.submission_id,
+        public_id=lease.public_id,
     )
 
 
@@ -131,30 +126,17 @@ def leased_page(held: Lease, slot: Assignment) -> TaskPage:
 @judging
 def submit(request: SignedInRequest, pk: int) -> HttpResponseBase:
     """Take the answer and go on to the next item. 422 gives the page back with everything typed."""
-    slot = access_assignment(request.user, pk)
-    newest = newest_lease(request, slot)
-    page = leased_page(answered_lease(request, slot) or newest, slot)
+    lease = access_lease(request.user, pk)
 
     def store(submission: Submission) -> Outcome:
         return submit_judgment(
-            annotator=newest.annotator, assignment=slot, submission=submission, now=timezone.now()
+            annotator=lease.annotator,
+            assignment=lease.assignment,
+            submission=submission,
+            now=timezone.now(),
         )
 
-    return take(request, page, store)
-
-
-def answered_lease(request: SignedInRequest, slot: Assignment) -> Lease | None:
-    """The lease under whose order the answer was given, so that a page given back shows the same sides."""
-    form = SubmissionForm(request.POST, labels=())
-    form.is_valid()
-    if "submission_id" not in form.cleaned_data:
-        return None
-    return (
-        slot.leases.filter(annotator__user=request.user, submission_id=form.cleaned_data["submission_id"])
-        .select_related("annotator__project", "annotator__user")
-        .order_by("attempt")
-        .first()
-    )
+    return take(request, leased_page(lease), store)
 
 
 def take(
@@ -173,8 +155,10 @@ def take(
     except Refused as refusal:
         errors = refusal.errors or [FieldError("", refusal.code, refusal.detail)]
         return give_back(request, page, answer, errors, status=409 if refusal.status == 409 else 422)
+    count_submit(outcome.body["state"], is_replay=outcome.is_replay)
     if outcome.body["state"] == Judgment.State.LATE:
-        messages.info(request, LATE)
+        is_training = page.assignment.purpose == Assignment.Purpose.TRAINING
+        messages.info(request, LATE_TRAINING if is_training else LATE)
     if outcome.body["state"] == "released":
         messages.info(request, TAKEN_BACK)
     response = next_item(request, page.annotator)
@@ -208,19 +192,18 @@ def give_back(
 @judging
 def release(request: SignedInRequest, pk: int) -> HttpResponseBase:
     """Skip or can't judge, then the next item."""
-    slot = access_assignment(request.user, pk)
-    held = newest_lease(request, slot)
+    lease = access_lease(request.user, pk)
     try:
         release_assignment(
-            annotator=held.annotator,
-            assignment=slot,
+            annotator=lease.annotator,
+            assignment=lease.assignment,
             reason=request.POST.get("reason", ""),
             now=timezone.now(),
         )
     except Refused as refusal:
-        return render_task(request, replace(leased_page(held, slot), errors=refusal.errors), status=422)
+        return render_task(request, replace(leased_page(lease), errors=refusal.errors), status=422)
     messages.info(request, TAKEN_BACK)
-    return next_item(request, held.annotator)
+    return next_item(request, lease.annotator)
 
 
 @require_POST

@@ -15,7 +15,8 @@ from django.urls import reverse
 
 from annotation.kinds import FieldError, Screen, judgment_kinds
 from annotation.models import Assignment, Batch, Item, Judgment, Membership
-from annotation.selectors import annotator_progress, current_guideline, own_judgments
+from annotation.selectors import AnnotatorProgress, annotator_progress, current_guideline, own_judgments
+from annotation.selectors_staffing import training_feedback, training_of
 from annotation.views.signed_in import SignedInRequest
 
 ROLE_WORDS = {"system": "System", "user": "User", "assistant": "Assistant"}
@@ -40,6 +41,8 @@ class TaskPage:
     screen: Screen
     attempt: int
     submission_id: UUID | str
+    public_id: int | None = None
+    """Of the lease; None for a correction, which has an address of its own."""
     answer: Mapping[str, Any] | None = None
     facts: Facts = field(default_factory=Facts)
     errors: Sequence[FieldError] = ()
@@ -62,19 +65,27 @@ def task_context(page: TaskPage) -> dict[str, Any]:
     assignment, screen = page.assignment, page.screen
     item = assignment.item
     if page.correction_of is None:
-        page_url = reverse("assignment", args=[assignment.pk])
-        post_url = reverse("submit", args=[assignment.pk])
-        release_url = reverse("release_assignment", args=[assignment.pk])
+        page_url = reverse("assignment", args=[page.public_id])
+        post_url = reverse("submit", args=[page.public_id])
+        release_url = reverse("release_assignment", args=[page.public_id])
     else:
         page_url = post_url = release_url = reverse("corrections", args=[page.correction_of.pk])
     prompt = turns(item.prompt)
-    progress = annotator_progress(page.annotator, assignment.batch)
+    newest = next(iter(own_judgments(page.annotator, limit=1)), None)
+    training = None
+    if assignment.purpose == Assignment.Purpose.TRAINING:
+        training = training_of(page.annotator, assignment.batch_id)
+        progress = AnnotatorProgress(done=training.done, total=training.items)
+    else:
+        progress = annotator_progress(page.annotator, assignment.batch)
     return {
         "project": page.annotator.project,
         "batch_name": assignment.batch.name,
         "guideline": current_guideline(page.annotator.project_id),
         "progress": {"done": progress.done, "total": progress.total, "current": progress.done + 1},
-        "last_judgment": last_correctable(page.annotator),
+        "training": training,
+        "told": None if page.correction_of else training_feedback(page.annotator, newest),
+        "last_judgment": newest if newest and can_change(newest) else None,
         "correction": page.correction_of is not None,
         "page_url": page_url,
         "post_url": post_url,
@@ -95,10 +106,11 @@ def task_context(page: TaskPage) -> dict[str, Any]:
     }
 
 
-def last_correctable(annotator: Membership) -> Judgment | None:
-    """The newest own answer, when it can still be changed: what Undo opens."""
-    newest = own_judgments(annotator, limit=1)
-    return newest[0] if newest and newest[0].batch.state == Batch.State.OPEN else None
+def can_change(judgment: Judgment) -> bool:
+    """Whether its author may still change an own answer: what Undo opens."""
+    slot = judgment.assignment
+    is_final = slot.purpose == Assignment.Purpose.TRAINING or slot.state == Assignment.State.VOID
+    return judgment.batch.state == Batch.State.OPEN and not is_final
 
 
 def render_task(request: SignedInRequest, page: TaskPage, status: int = 200) -> HttpResponseBase:

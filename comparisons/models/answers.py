@@ -20,9 +20,11 @@ class PairwiseAnswer(models.Model):
         NEARLY_IDENTICAL = "nearly_identical", "Nearly identical"
 
     judgment = models.ForeignKey(
-        "annotation.Judgment", on_delete=models.PROTECT, related_name="pairwise_answers"
+        "annotation.Judgment", on_delete=models.PROTECT, related_name="pairwise_answers", db_index=False
     )
-    criterion = models.ForeignKey("annotation.Criterion", on_delete=models.PROTECT, related_name="+")
+    criterion = models.ForeignKey(
+        "annotation.Criterion", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     preference = models.SmallIntegerField()
     """−4…4, narrowed by the criterion's scale. Negative: completion 0 is better; 0: about the same."""
     tie_reason = models.CharField(max_length=16, choices=TieReason, blank=True)

@@ -8,7 +8,6 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Assignment, Consent, Exclusion, Judgment, Lease, Membership
-from annotation.services.leases import take_slot
 from annotation.services.projects import publish_consent_text
 from tests.annotation.browsing import signed_in
 from tests.factories import World, make_world
@@ -119,7 +118,8 @@ def test_no_get_changes_anything(world: World, client: Client) -> None:
 def test_no_byte_tells_a_model_a_reference_or_a_gold_flag(
     purpose: str, world: World, annotator: Membership, client: Client
 ) -> None:
-    batch = world.batch(0)
+    world.project.batches.update(state="closed", closed_at=timezone.now())
+    batch = world.batch(int(purpose == "gold"), gold_share=0.999999 if purpose == "gold" else 0)
     item = world.item(
         batch,
         77,
@@ -127,18 +127,11 @@ def test_no_byte_tells_a_model_a_reference_or_a_gold_flag(
         reference=1,
         metadata={"source": "secret-source"},
         language="en",
+        target_overlap=0 if purpose == "gold" else 3,
     )
-    slot = item.assignments.get(number=1)
-    Assignment.objects.filter(batch=batch).exclude(pk=slot.pk).update(state="void", void_reason="not needed")
-    Assignment.objects.filter(pk=slot.pk).update(priority=9)
-    if purpose == "gold":  # as lease_next makes them: a slot of its own for this person
-        Assignment.objects.filter(pk=slot.pk).update(state="void", void_reason="not needed")
-        slot = Assignment.objects.create(item=item, batch=batch, number=9, purpose="gold")
-        take_slot(slot=slot, annotator=annotator, now=timezone.now(), seed=3)
-    else:
-        batch.project.batches.exclude(pk=batch.pk).update(state="closed", closed_at=timezone.now())
     url = lease(client, world)
-    assert url == f"/assignments/{slot.pk}"
+    held = Assignment.objects.get(state="leased")
+    assert (held.item, held.purpose) == (item, purpose)
     page = client.get(url)
     fragment = client.get(url, headers={"HX-Request": "true"})
     client.post(f"{url}/judgments", filled(client, url))

@@ -21,6 +21,7 @@ from annotation.models import (
     ProtocolVersion,
     User,
 )
+from annotation.services.overlap import pool_of
 
 CONTENTS = ["First reply.", "Second reply, longer.", "Third.", "Fourth reply 👍.", "Fifth."]
 
@@ -95,7 +96,7 @@ def save(screen: Screen) -> Judgment:
     for completion in screen.completions:
         completion.item = item
         completion.save()
-    assignment = Assignment.objects.create(item=item, batch=batch, number=1)
+    assignment = Assignment.objects.create(item=item, batch=batch, pool=pool_of(batch), number=1)
     guideline = GuidelineVersion.objects.create(
         project=project, number=1, text="Judge.", created_at=now, created_by=user
     )

@@ -8,6 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotation.models import Assignment, Exclusion, Judgment, Membership
+from annotation.services.overlap import set_priorities
 from tests.e2e.conftest import OpenPage
 from tests.factories import World, make_world
 
@@ -217,9 +218,8 @@ def test_without_script_what_was_typed_comes_back(
 
 def test_an_unread_side_is_asked_about_once(world: World, open_page: OpenPage) -> None:
     batch = world.project.batches.get()
-    Assignment.objects.all().update(priority=0)
-    world.item(batch, 99, ["long 99.0\n\n" * 400, "short 99.1"])
-    Assignment.objects.filter(item__number=99).update(priority=9)
+    item = world.item(batch, 99, ["long 99.0\n\n" * 400, "short 99.1"])
+    set_priorities(batch=batch, priorities={item.pk: 9}, actor=world.lead, now=world.now)
     page = open_page(world.member().user)
     page.goto("/")
     page.get_by_role("button", name="Start").click()

@@ -1,6 +1,7 @@
 """The judgment stream: everything once, in order, never past a transaction that still runs."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -29,7 +30,22 @@ def follow(api: Api, after: str = "", limit: int = 500) -> tuple[list[dict[str, 
 
 @pytest.fixture
 def world() -> World:
-    return judged_world([[-2, 2, 0], [-1, 1, 0]])
+    world = judged_world([[-2, 2, 0], [-1, 1, 0]])
+    wait_for_older_transactions()
+    return world
+
+
+def wait_for_older_transactions() -> None:
+    """The server's other databases have transactions too (other tests), and the stream ends below the oldest."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(transaction_id) FROM annotation_judgment")
+        newest = cursor.fetchone()[0]
+        for _ in range(200):
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            if cursor.fetchone()[0] > newest:
+                return
+            time.sleep(0.1)
+    pytest.fail("another transaction has been running for 20 seconds")
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -21,7 +20,8 @@ from django.db.utils import DatabaseError
 from annotation.errors import Refused
 from annotation.invariants import violations
 from annotation.models import Assignment, Judgment, Lease, Membership
-from annotation.services import judgments, leases
+from annotation.services import judgment_sql, judgments, lease_sql, leases
+from annotation.statements import Statement
 from tests.factories import NOW, World, make_world
 
 ITEMS, OVERLAP, ANNOTATORS = 300, 3, 24
@@ -93,15 +93,10 @@ GUARDS = [
 def guards_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Slots are read without a lock and written blindly, and the tables let it pass."""
 
-    def pick_unlocked(annotator: Membership, batches: Any) -> Assignment | None:
-        slots = (leases.fitting_slots(annotator, batch).select_related("batch").first() for batch in batches)
-        return next((slot for slot in slots if slot is not None), None)
-
-    def read_unlocked(assignment: Assignment) -> Assignment:
-        return Assignment.objects.select_related("batch__project", "batch__protocol").get(pk=assignment.pk)
-
-    monkeypatch.setattr(leases, "pick_slot", pick_unlocked)
-    monkeypatch.setattr(judgments, "lock_slot", read_unlocked)
+    unlocked = judgment_sql.FIND_SLOT.sql.replace("FOR NO KEY UPDATE OF a", "")
+    blind = Statement("find_slot_unlocked", judgment_sql.FIND_SLOT.types, unlocked)
+    monkeypatch.setattr(lease_sql, "PICK", lease_sql.LOOK)
+    monkeypatch.setattr(judgment_sql, "FIND_SLOT", blind)
     constraints = [
         (model, next(c for c in model._meta.constraints if c.name == name)) for model, name in GUARDS
     ]

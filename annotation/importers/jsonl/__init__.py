@@ -1,6 +1,6 @@
 """`jsonl`: Concord's own batch file, one JSON object a line.
 
-    {"id"?, "prompt": text | messages, "language"?, "completions": [{"content": text | messages,
+    {"id"?, "prompt": text | messages, "language"?, "category"?, "completions": [{"content": text | messages,
      "model"?, "settings"?}, …], "gold"?: {"preference", "tolerance"?, "why"?}, "metadata"?}
 
 Strict: a field that is not known is an error, since in our own format it can only be a slip.
@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from annotation.importers.base import SourceRow, read_json_lines
 from annotation.importers.fields import (
+    read_category,
     read_completion,
     read_external_id,
     read_gold,
@@ -31,7 +32,7 @@ from annotation.importers.rows import (
     make_item,
 )
 
-FIELDS = ("id", "prompt", "language", "completions", "gold", "metadata")
+FIELDS = ("id", "prompt", "language", "category", "completions", "gold", "metadata")
 COMPLETION_FIELDS = ("content", "model", "settings")
 
 
@@ -48,6 +49,7 @@ class JsonlImporter:
         prompt = read_prompt(raw.get("prompt"), "prompt", problems)
         completions = _read_completions(raw.get("completions"), problems)
         language = read_language(raw, problems)
+        category = read_category(raw, problems)
         gold = read_gold(raw, problems)
         metadata = read_object(raw, "metadata", problems)
         if problems or prompt is None:
@@ -58,6 +60,7 @@ class JsonlImporter:
             prompt=prompt,
             completions=completions,
             language=language,
+            category=category,
             gold=gold,
             metadata=metadata,
         )

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,26 @@ from django.utils import timezone
 from annotation.demo.content import demo_truth
 from annotation.models import Project
 from annotation.runtime.instance import INSTANCE_FILE, read_json, var_folder
-from annotation.simulation import SimulatedAnnotator, SimulationError, run_simulation
+from annotation.simulation import (
+    BEHAVIOURS,
+    Behaviour,
+    SimulationError,
+    SimulationReport,
+    make_population,
+    run_simulation,
+)
 from annotation.simulation.accounts import simulated_tokens
+from annotation.simulation.annotator import SPAM_STYLES
 from annotation.simulation.references import truth_from_references
 
-BEST_SKILL, WORST_SKILL = 0.9, 0.2
+HABITS = {
+    "abandon": "abandon",
+    "come_back": "come_back",
+    "double_clicks": "double_click",
+    "two_tabs": "two_tabs",
+    "patience": "patience_seconds",
+}
+"""Option → field of Habits."""
 
 
 class Command(BaseCommand):
@@ -38,6 +55,19 @@ class Command(BaseCommand):
             "--position-bias", type=float, default=0.0, help="leaning to A, share of the scale"
         )
         parser.add_argument("--length-bias", type=float, default=0.0, help="leaning to the longer one")
+        behaviour = parser.add_argument_group("behaviour", "a preset, and single settings that override it")
+        behaviour.add_argument("--behaviour", choices=list(BEHAVIOURS), default="careful")
+        behaviour.add_argument("--abandon", type=float, help="share of leases that somebody walks away from")
+        behaviour.add_argument("--come-back", type=float, help="share of these that are answered after all")
+        behaviour.add_argument("--double-clicks", type=float, help="share of leases submitted twice at once")
+        behaviour.add_argument("--two-tabs", type=float, help="share of turns in two tabs at once")
+        behaviour.add_argument("--spammers", type=float, help="share of people who answer without reading")
+        behaviour.add_argument("--spam-style", choices=SPAM_STYLES, help="default: each in turn")
+        behaviour.add_argument("--drift", type=float, help="change of skill in the course of the work")
+        behaviour.add_argument("--drift-judgments", type=int, help="over so many judgments (default 100)")
+        behaviour.add_argument(
+            "--patience", type=float, help="seconds to wait for abandoned leases (default 90)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = Project.objects.filter(slug=options["project"]).first()
@@ -46,40 +76,51 @@ class Command(BaseCommand):
         if options["annotators"] < 1 or options["threads"] < 1:
             raise CommandError("--annotators and --threads start at 1")
         tokens = self._tokens(project, options["tokens"], options["annotators"])
-        annotators = {}
-        for index, token in enumerate(tokens):
-            fall = (BEST_SKILL - WORST_SKILL) * index / max(len(tokens) - 1, 1)
-            try:
-                annotators[token] = SimulatedAnnotator(
-                    skill=BEST_SKILL - fall if options["skill"] is None else options["skill"],
-                    seed=options["seed"] * 1_000_003 + index,
-                    position_bias=options["position_bias"],
-                    length_bias=options["length_bias"],
-                )
-            except ValueError as error:
-                raise CommandError(str(error)) from error
+        try:
+            behaviour = chosen_behaviour(options)
+            people = make_population(
+                len(tokens),
+                options["seed"],
+                behaviour,
+                skill=options["skill"],
+                position_bias=options["position_bias"],
+                length_bias=options["length_bias"],
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         try:
             report = run_simulation(
                 options["url"] or instance_url(),
                 project.slug,
-                annotators,
+                dict(zip(tokens, people, strict=True)),
                 demo_truth() | truth_from_references(project, options["batch"]),
                 batch=options["batch"],
                 threads=options["threads"],
                 judgments_max=options["judgments"],
+                habits=behaviour.habits,
             )
         except SimulationError as error:
             raise CommandError(str(error)) from error
+        self._tell(report, len(people))
+
+    def _tell(self, report: SimulationReport, people: int) -> None:
         rate = report.judgments / report.seconds if report.seconds else 0.0
         self.stdout.write(
-            f"{report.judgments} judgments by {len(annotators)} annotators in {report.seconds:.1f} s "
-            f"({rate:.1f}/s)"
+            f"{report.judgments} judgments by {people} annotators in {report.seconds:.1f} s ({rate:.1f}/s)"
         )
-        for title, counts in (("states", report.states), ("stopped because", report.reasons)):
+        for title, counts in (
+            ("states", report.states),
+            ("behaviour", spaced(report.behaviours)),
+            ("stopped because", report.reasons),
+        ):
             if counts:
                 self.stdout.write(f"  {title}: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
         if report.without_truth:
             self.stdout.write(f"  {report.without_truth} at random: nothing is known about these items")
+        if report.behaviours["gave_up"]:
+            self.stdout.write(
+                "  Abandoned leases still run; they end by themselves, and a further run takes up the work."
+            )
 
     def _tokens(self, project: Project, file: Path | None, count: int) -> list[str]:
         if file is None:
@@ -92,6 +133,22 @@ class Command(BaseCommand):
         if len(tokens) < count:
             raise CommandError(f"{file} holds {len(tokens)} accounts, {count} are wanted")
         return tokens[:count]
+
+
+def chosen_behaviour(options: dict[str, Any]) -> Behaviour:
+    """The preset with the options that were given. Raises ValueError for a setting outside its range."""
+    preset = BEHAVIOURS[options["behaviour"]]
+    habits = {name: options[option] for option, name in HABITS.items() if options[option] is not None}
+    others = {
+        name: options[name] for name in ("spammers", "drift", "drift_judgments") if options[name] is not None
+    }
+    if options["spam_style"] is not None:
+        others["spam_styles"] = (options["spam_style"],)
+    return replace(preset, habits=replace(preset.habits, **habits), **others)
+
+
+def spaced(counts: Counter[str]) -> Counter[str]:
+    return Counter({what.replace("_", " "): number for what, number in sorted(counts.items())})
 
 
 def instance_url() -> str:

@@ -1,10 +1,11 @@
 """Pairwise: which of two completions is better, and by how much, on each criterion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolSpec, Screen
+from annotation.statements import Statement
 from comparisons.kinds.checks import Problems, dotted, spoken
 from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol
 from comparisons.kinds.pairwise.form import answer_from_form, form_context
@@ -13,7 +14,7 @@ from comparisons.models import PairwiseAnswer
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Criterion, Judgment
+    from annotation.models import Criterion, GoldAnswer, Judgment
 
 STRENGTHS = {2: 1, 3: 1, 5: 2, 7: 3, 8: 4}
 """Points of a scale → the strongest preference n; the stored value lies in −n…n."""
@@ -27,6 +28,16 @@ RULES = ScaleRules(
     without_tie=(2, 8),
     overall_question="Which response is better overall?",
     criterion_question="Which response is better on {name}?",
+)
+
+
+STORE = Statement(
+    "store_pairwise",
+    ["bigint", "bigint[]", "smallint[]", "text[]"],  # judgment; criteria, preferences, tie reasons alike in order
+    """
+    INSERT INTO comparisons_pairwiseanswer (judgment_id, criterion_id, preference, tie_reason)
+    SELECT $1, t.* FROM unnest($2, $3, $4) AS t RETURNING id
+    """,
 )
 
 
@@ -80,14 +91,12 @@ class PairwiseKind:
 
     def store(self, judgment: "Judgment", parsed: dict[str, Verdict], screen: Screen) -> None:
         side = _stored_side(screen)
-        PairwiseAnswer.objects.bulk_create(
-            PairwiseAnswer(
-                judgment=judgment,
-                criterion=criterion,
-                preference=side * parsed[criterion.key].preference,
-                tie_reason=parsed[criterion.key].tie_reason,
-            )
-            for criterion in screen.criteria
+        verdicts = [parsed[criterion.key] for criterion in screen.criteria]
+        STORE.rows(
+            judgment.pk,
+            [criterion.pk for criterion in screen.criteria],
+            [side * verdict.preference for verdict in verdicts],
+            [verdict.tie_reason for verdict in verdicts],
         )
 
     def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
@@ -101,6 +110,20 @@ class PairwiseKind:
         if shown:
             answer["criteria"] = shown
         return answer
+
+    def compare_to_gold(
+        self, parsed: dict[str, Verdict], golds: Sequence["GoldAnswer"], screen: Screen
+    ) -> GoldCheck:
+        side = _stored_side(screen)
+        keys = {criterion.pk: criterion.key for criterion in screen.criteria}
+        is_right = True
+        expected: dict[str, Any] = {}
+        for gold in golds:
+            key = keys[gold.criterion_id]
+            is_right &= abs(side * parsed[key].preference - gold.preference) <= gold.tolerance
+            shown = _show(side * gold.preference, "")
+            expected |= shown if key == OVERALL else {"criteria": expected.get("criteria", {}) | {key: shown}}
+        return GoldCheck(is_right=is_right, expected=expected)
 
     def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})

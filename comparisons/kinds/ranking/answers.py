@@ -1,9 +1,9 @@
 """Ranking: the completions from best to worst on each criterion; ties share a place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
 from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol
 from comparisons.kinds.ranking.form import answer_from_form, form_context
@@ -12,7 +12,7 @@ from comparisons.models import RankingAnswer
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Criterion, Judgment
+    from annotation.models import Criterion, GoldAnswer, Judgment
 
 RULES = ScaleRules(
     points=(),
@@ -97,6 +97,9 @@ class RankingKind:
         if shown:
             answer["criteria"] = shown
         return answer
+
+    def compare_to_gold(self, parsed: Any, golds: Sequence["GoldAnswer"], screen: Screen) -> GoldCheck:
+        raise ValueError("a ranking has no gold answers")
 
     def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})

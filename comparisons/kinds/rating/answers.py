@@ -1,10 +1,10 @@
 """Rating: a value for each completion on each criterion, and problems marked in the text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, spoken
 from comparisons.kinds.criteria import ScaleRules, read_protocol
 from comparisons.kinds.rating.form import answer_from_form, form_context
@@ -13,7 +13,7 @@ from comparisons.models import RatingAnswer, SpanMark
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Completion, Judgment
+    from annotation.models import Completion, GoldAnswer, Judgment
 
 MAX_SPANS = 200
 
@@ -121,6 +121,9 @@ class RatingKind:
         if spans:
             answer["spans"] = spans
         return answer
+
+    def compare_to_gold(self, parsed: Any, golds: Sequence["GoldAnswer"], screen: Screen) -> GoldCheck:
+        raise ValueError("a rating has no gold answers")
 
     def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})
