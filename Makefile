@@ -24,7 +24,7 @@ test: .venv/.dev ## Run all tests but those of TRL
 	$(BIN)/python -m pytest -m "not trl" -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 faults: .venv/.dev ## Kill, cut and flush things at length and print the figures (about an hour; ARGS="-k postgres")
-	CONCORD_FAULTS=long $(BIN)/python -m pytest tests/faults -n 0 -p no:randomly -s $(ARGS)
+	CONCORD_FAULTS=long $(BIN)/python -m pytest tests/faults tests/config/test_metrics.py tests/annotation/test_slot_life.py -n 0 -p no:randomly -s $(ARGS)
 
 lint: .venv/.dev ## Check style, types, imports between the rooms and missing migrations
 	$(BIN)/ruff check

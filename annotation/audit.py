@@ -16,6 +16,8 @@ from annotation.models import AuditEvent, Project, User
 
 SEALER_LOCK = 0x5EA1
 GENESIS = bytes(32)
+SEAL_ROWS = 5000
+"""Sealed at once, at most."""
 
 
 def record_audit(
@@ -82,7 +84,7 @@ def event_digest(previous: bytes, event: AuditEvent) -> bytes:
     return hashlib.sha256(previous + canonical.encode()).digest()
 
 
-def seal_audit(limit: int = 5000) -> int:
+def seal_audit(limit: int = SEAL_ROWS) -> int:
     """Chain up to `limit` committed rows in order of id; returns how many. One sealer at a time.
 
     A row that commits after a later id was sealed simply gets a later position: the chain is the order

@@ -6,13 +6,14 @@ from typing import Any
 from django import forms
 
 from annotation.services.judgments import NOTE_MAX, Submission
+from annotation.services.leases import PUBLIC_ATTEMPT
 
 
 class SubmissionForm(forms.Form):
     """The facts beside an answer, as the judging page sends them; `labels` are those on the screen."""
 
     submission_id = forms.UUIDField()
-    attempt = forms.IntegerField(min_value=1)
+    attempt = forms.IntegerField(min_value=PUBLIC_ATTEMPT, max_value=PUBLIC_ATTEMPT)
     active_seconds = forms.FloatField(required=False, min_value=0)
     confidence = forms.TypedChoiceField(
         choices=[("1", "Guess"), ("2", "Fairly"), ("3", "Sure")], coerce=int, required=False, empty_value=None
@@ -30,12 +31,12 @@ class SubmissionForm(forms.Form):
         """With plain line ends: forms send CRLF, scripts send LF, and both are the same note."""
         return str(self.cleaned_data["note"]).replace("\r\n", "\n")
 
-    def submission(self, answer: Mapping[str, Any]) -> Submission:
-        """What the services take. Call it on a valid form only."""
+    def submission(self, answer: Mapping[str, Any], attempt: int) -> Submission:
+        """What the services take; `attempt` is the slot's own. Call it on a valid form only."""
         data = self.cleaned_data
         return Submission(
             submission_id=data["submission_id"],
-            attempt=data["attempt"],
+            attempt=attempt,
             answer=answer,
             active_seconds=data["active_seconds"],
             confidence=data["confidence"],

@@ -32,10 +32,11 @@ STAFFING = ("purpose", "overlap_policy", "overlap_max", "skill", "cap_per_annota
 SHARES = {"pass_percent": "pass_share", "gold_percent": "gold_share", "repeat_percent": "repeat_share"}
 
 
-def percent_field(label: str, most: int, help_text: str) -> forms.FloatField:
+def percent_field(label: str, most: int, usual: int, help_text: str) -> forms.FloatField:
     return forms.FloatField(
         label=f"{label}, in %",
         required=False,
+        initial=usual,
         min_value=0,
         max_value=most,
         help_text=help_text,
@@ -43,10 +44,13 @@ def percent_field(label: str, most: int, help_text: str) -> forms.FloatField:
     )
 
 
-def whole_field(label: str, least: int, most: int, help_text: str) -> forms.IntegerField:
+def whole_field(
+    label: str, least: int, most: int, help_text: str, usual: int | None = None
+) -> forms.IntegerField:
     return forms.IntegerField(
         label=label,
         required=False,
+        initial=usual,
         min_value=least,
         max_value=most,
         help_text=help_text,
@@ -93,7 +97,9 @@ class ImportForm(ConsoleForm):
         initial=Batch.Purpose.WORK.value,
         widget=forms.RadioSelect,
     )
-    pass_percent = percent_field("Pass mark of a training", 100, "Of its answers, so many are to be right.")
+    pass_percent = percent_field(
+        "Pass mark of a training", 100, 80, "Of its answers, so many are to be right."
+    )
     overlap_policy = forms.ChoiceField(
         label="More judgments", required=False, widget=forms.Select(attrs={"class": "field"})
     )
@@ -101,9 +107,10 @@ class ImportForm(ConsoleForm):
     gold_percent = percent_field(
         "Gold",
         99,
+        0,
         "So much of what a person gets is a check. Rows with gold serve as checks, and nothing else.",
     )
-    repeat_percent = percent_field("Repeats", 99, "So much is an own earlier item again, sides swapped.")
+    repeat_percent = percent_field("Repeats", 99, 0, "So much is an own earlier item again, sides swapped.")
     skill = forms.CharField(
         label="Only for people with the skill",
         required=False,
@@ -113,9 +120,11 @@ class ImportForm(ConsoleForm):
     )
     cap_per_annotator = whole_field("Judgments by one person, at most", 1, WHOLE_MAX, "Left empty, no cap.")
     lease_minutes = whole_field(
-        "Minutes to answer an item", 1, 10_080, "After that it goes to somebody else."
+        "Minutes to answer an item", 1, 10_080, "After that it goes to somebody else.", 30
     )
-    priority = whole_field("Priority", -WHOLE_MAX, WHOLE_MAX, "Of two open batches, the higher comes first.")
+    priority = whole_field(
+        "Priority", -WHOLE_MAX, WHOLE_MAX, "Of two open batches, the higher comes first.", 0
+    )
 
     def __init__(self, *args: Any, protocol: ProtocolVersion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -21,6 +21,7 @@ from annotation.models import (
     Project,
     ProtocolVersion,
 )
+from annotation.statements import stored
 
 
 def screen_of(assignment: Assignment, display_order: Sequence[int]) -> Screen:
@@ -44,7 +45,7 @@ COMPLETIONS_JSON = """
 def screen_from(protocol_id: int, completions: str, display_order: Sequence[int]) -> Screen:
     """The screen out of `COMPLETIONS_JSON` as PostgreSQL sends it, without another query."""
     by_position = {
-        position: Completion(id=pk, position=position, messages=messages)
+        position: stored(Completion, [("id", pk), ("position", position), ("messages", messages)])
         for pk, position, messages in json.loads(completions)
     }
     return Screen(
@@ -99,7 +100,12 @@ def batch_counts(batches: Sequence[Batch]) -> dict[int, BatchCounts]:
         slots[pk][state] = n
     items = dict(Batch.objects.filter(pk__in=ids).annotate(n=Count("items")).values_list("pk", "n"))
     late = dict(
-        Judgment.objects.filter(batch__in=ids, state=Judgment.State.LATE, supersedes__isnull=True)
+        Judgment.objects.filter(
+            batch__in=ids,
+            state=Judgment.State.LATE,
+            supersedes__isnull=True,
+            assignment__purpose=Assignment.Purpose.WORK,
+        )
         .values_list("batch")
         .annotate(n=Count("id"))
     )
@@ -125,17 +131,20 @@ class AnnotatorProgress:
 
 
 def annotator_progress(annotator: Membership, batch: Batch) -> AnnotatorProgress:
-    """How many items of `batch` this person has judged, and how many at most they will have."""
-    mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(
-        state=Assignment.State.VOID
-    )
+    """How many items of `batch` this person has judged, and how many at most they will have. Of work slots only."""
+    mine = Assignment.objects.filter(
+        item=OuterRef("pk"), annotator=annotator, purpose=Assignment.Purpose.WORK
+    ).exclude(state=Assignment.State.VOID)
     open_to_me = Assignment.objects.filter(
         item=OuterRef("pk"), state=Assignment.State.OPEN, purpose=Assignment.Purpose.WORK
     )
     excluded = Exclusion.objects.filter(item=OuterRef("pk"), annotator=annotator)
     total = batch.items.filter(Exists(mine) | (Exists(open_to_me) & ~Exists(excluded))).count()
     done = Assignment.objects.filter(
-        batch=batch, annotator=annotator, state=Assignment.State.SUBMITTED
+        batch=batch,
+        annotator=annotator,
+        state=Assignment.State.SUBMITTED,
+        purpose=Assignment.Purpose.WORK,
     ).count()
     return AnnotatorProgress(done=done, total=total)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from annotation.answer_words import Words, answer_words
 from annotation.kinds import judgment_kinds
@@ -13,6 +13,7 @@ from annotation.models import (
     Assignment,
     Batch,
     Criterion,
+    Exclusion,
     Item,
     Judgment,
     Membership,
@@ -20,7 +21,7 @@ from annotation.models import (
     Receipt,
     TrainingTry,
 )
-from annotation.selectors import screen_of
+from annotation.selectors import AnnotatorProgress, annotator_progress, screen_of
 from annotation.services.leases import standing_of
 from annotation.services.training import TRIES_MAX
 
@@ -61,6 +62,32 @@ def limits_of(project: Project) -> dict[str, Any]:
         "exposure": dict(exposure),
         "exclusion_limit": project.exclusion_limit,
     }
+
+
+# How far a person is, where checks are mixed in (I13).
+
+
+def has_checks(batch: Batch) -> bool:
+    return batch.gold_share > 0 or batch.repeat_share > 0
+
+
+def shown_progress(annotator: Membership, batch: Batch) -> AnnotatorProgress:
+    """What the person may be told. With checks mixed in there is no total, and every answer counts: a number that
+    stood still would tell a check."""
+    if not has_checks(batch):
+        return annotator_progress(annotator, batch)
+    answered = annotator.assignments.filter(batch=batch, state=Assignment.State.SUBMITTED)
+    return AnnotatorProgress(done=answered.count(), total=0)
+
+
+def items_left(annotator: Membership, batch: Batch) -> int:
+    """At most so many work items are left for this person. With checks mixed in, rounded up to a ten, or it would
+    tell a check by not falling after its answer."""
+    mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(state="void")
+    waiting = Assignment.objects.filter(item=OuterRef("pk"), state="open", purpose=Assignment.Purpose.WORK)
+    excluded = Exclusion.objects.filter(item=OuterRef("pk"), annotator=annotator)
+    left = batch.items.filter(Exists(waiting), ~Exists(mine), ~Exists(excluded)).count()
+    return -(-left // 10) * 10 if has_checks(batch) else left
 
 
 # Training, as the person in it sees it.

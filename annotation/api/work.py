@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from annotation.access import access_annotator, access_batch, access_judgment, access_lease
 from annotation.api_base import ApiView, checked, idempotent
+from annotation.errors import Refused
 from annotation.metrics import count_lease, count_submit
 from annotation.models import Completion, Lease
 from annotation.selectors import criteria_of, protocol_of
@@ -25,7 +26,7 @@ from annotation.services.judgments import (
     submit_judgment,
     undo_judgment,
 )
-from annotation.services.leases import Shown, extend_lease, lease_next, release_assignment
+from annotation.services.leases import PUBLIC_ATTEMPT, Shown, extend_lease, lease_next, release_assignment
 
 UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -62,7 +63,7 @@ def lease_json(lease: Lease, shown: Shown) -> dict[str, Any]:
     """What an annotator is sent. Nothing here tells gold, repeat, model or item (I13)."""
     return {
         "assignment": lease.public_id,
-        "attempt": lease.attempt,
+        "attempt": PUBLIC_ATTEMPT,
         "submission_id": str(lease.submission_id),
         "expires_at": lease.assignment.expires_at,
         "protocol": protocol_json(shown.screen.protocol.pk),
@@ -142,15 +143,18 @@ def are_labels(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= 26 and all(type(v) is str and len(v) == 1 for v in value)
 
 
-def submission(request: Request) -> Submission:
+def submission(request: Request, attempt: int) -> Submission:
+    """The submission in the body; `attempt` is the slot's own number, which people are not told."""
     data: Any = request.data
     if is_usual(data):
         data = data | {"submission_id": UUID(data["submission_id"])}
     else:
         data = checked(SubmissionInput, request)
+    if data["attempt"] != PUBLIC_ATTEMPT:
+        raise Refused(f"This lease has attempt {PUBLIC_ATTEMPT}.", code="unknown", field="attempt")
     return Submission(
         submission_id=data["submission_id"],
-        attempt=data["attempt"],
+        attempt=attempt,
         answer=data["answer"],
         active_seconds=data.get("active_seconds"),
         confidence=data.get("confidence"),
@@ -174,7 +178,7 @@ class JudgmentsView(ApiView):
         outcome = submit_judgment(
             annotator=lease.annotator,
             assignment=lease.assignment,
-            submission=submission(request),
+            submission=submission(request, lease.attempt),
             now=timezone.now(),
         )
         return outcome_response(outcome)
@@ -215,7 +219,7 @@ class UndoView(ApiView):
             {
                 "judgment": judgment.pk,
                 "submission_id": str(undo.submission_id),
-                "attempt": judgment.attempt,
+                "attempt": PUBLIC_ATTEMPT,
                 "answer": undo.answer,
                 "confidence": judgment.confidence,
                 "note": judgment.note,
@@ -232,7 +236,7 @@ class CorrectionsView(ApiView):
         outcome = correct_judgment(
             annotator=judgment.annotator,
             judgment=judgment,
-            submission=submission(request),
+            submission=submission(request, judgment.attempt),
             now=timezone.now(),
         )
         return outcome_response(outcome)

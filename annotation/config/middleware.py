@@ -4,11 +4,19 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import structlog
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.utils.functional import SimpleLazyObject
+from django_htmx.middleware import HtmxMiddleware
 
 from annotation.metrics import observe_request
 
@@ -57,3 +65,45 @@ def known_user_id(request: HttpRequest) -> int | None:
     if type(user) is SimpleLazyObject:
         user = getattr(request, "_cached_user", None)
     return getattr(user, "pk", None)
+
+
+class PagePolicyMiddleware(CSPMiddleware):
+    """The pages' Content-Security-Policy. An answer that brings one of its own (the API) keeps it, and the pages'
+    is not built for nothing."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if HEADER in response:
+            return response
+        return super().process_response(request, response)
+
+
+class ForPages:
+    """Mixed into a middleware that serves pages only: the API has no session, messages or frames, and its calls
+    are too many to build them each time."""
+
+    get_response: Any
+
+    def __call__(self, request: Any) -> Any:
+        if request.path_info.startswith("/api/"):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]
+
+
+class PageSessions(ForPages, SessionMiddleware):
+    pass
+
+
+class PageAuthentication(ForPages, AuthenticationMiddleware):
+    pass
+
+
+class PageMessages(ForPages, MessageMiddleware):
+    pass
+
+
+class PageFrames(ForPages, XFrameOptionsMiddleware):
+    pass
+
+
+class PageHtmx(ForPages, HtmxMiddleware):
+    pass

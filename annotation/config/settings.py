@@ -96,14 +96,14 @@ MIDDLEWARE = [
     "annotation.config.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "annotation.config.middleware.PagePolicyMiddleware",
+    "annotation.config.middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "annotation.config.middleware.PageAuthentication",
+    "annotation.config.middleware.PageMessages",
+    "annotation.config.middleware.PageFrames",
+    "annotation.config.middleware.PageHtmx",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -131,6 +131,9 @@ DATABASES = {
 }
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", "5")
 DATABASES["default"]["OPTIONS"].setdefault("application_name", "concord")
+# The only prepared statements are those of annotation.statements, whose best plan is the same for every value.
+# Left to itself, PostgreSQL plans the longest of them anew each time, which costs more than running it.
+DATABASES["default"]["OPTIONS"].setdefault("options", "-c plan_cache_mode=force_generic_plan")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # People

@@ -49,7 +49,7 @@ SETTINGS = {
     "max_connections": "60",
     # A batch of a million slots changes what plan is right: look for it often.
     "autovacuum_naptime": "10s",
-    "shared_buffers": "64MB",
+    "shared_buffers": "128MB",
     "log_timezone": "UTC",
     "timezone": "UTC",
     "log_min_duration_statement": "1000",

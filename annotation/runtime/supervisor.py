@@ -43,6 +43,8 @@ def web(port: int) -> Service:
         str(port),
     ]
     command += ["--workers", "2", "--blocking-threads", "2", "--no-ws", "--respawn-failed-workers"]
+    # An idle thread takes its connection to PostgreSQL along, and people read for longer than the default of 30 s.
+    command += ["--blocking-threads-idle-timeout", "600"]
     command += ["--respawn-interval", "0.5", "--workers-kill-timeout", "5", "--log-level", "warning"]
     return Service("web", [*command, "annotation.config.wsgi:application"])
 

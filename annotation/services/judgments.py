@@ -373,7 +373,8 @@ def store_cannot_judge(
         )
     for held in leased_slots(slot, annotator):
         give_back(slot=held, annotator=annotator, reason=reason, now=now)
-    exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+    if slot.purpose != Assignment.Purpose.TRAINING:  # the item comes back: it belongs to the test
+        exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
     return keep_receipt(annotator, submission, body_hash, now)
 
 
@@ -434,6 +435,8 @@ def correct_judgment(
             now=now,
         )
         judgment_kinds.get(slot.batch.protocol.kind).store(correction, parsed, screen)
+        if slot.pool_id is not None and slot.batch.overlap_policy:
+            continue_item(item_id=slot.item_id, batch=slot.batch, now=now)
         return Outcome(body=body, is_replay=False)
 
 
@@ -466,7 +469,8 @@ def void_assignment(
     slot.state = Assignment.State.VOID
     slot.void_reason = reason
     slot.save(update_fields=["state", "void_reason"])
-    exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+    why = reason if reason in Exclusion.Reason.values else Exclusion.Reason.VOIDED
+    exclude(annotator=annotator, item_id=slot.item_id, reason=why, now=now)
     replacement = None
     if slot.pool_id is not None:
         replacement = add_slots(slot.item_id, slot.batch_id, slot.pool_id, count=1)[0]

@@ -18,11 +18,13 @@ STANDING = Statement(
         coalesce((SELECT l.ordinal FROM annotation_lease l WHERE l.annotator_id = m.id
                   ORDER BY l.ordinal DESC LIMIT 1), 0),
         CASE WHEN p.daily_cap IS NOT NULL THEN
-            (SELECT count(*) FROM annotation_judgment j
-             WHERE j.annotator_id = m.id AND j.created_at >= $3 AND j.supersedes_id IS NULL)
+            (SELECT count(*) FROM annotation_judgment j JOIN annotation_assignment t ON t.id = j.assignment_id
+             WHERE j.annotator_id = m.id AND j.created_at >= $3 AND j.supersedes_id IS NULL
+               AND t.purpose <> 'training')
         END,
         (SELECT b.id FROM annotation_batch b
          WHERE b.project_id = p.id AND b.purpose = 'training' AND b.state = 'open'
+           AND (b.skill = '' OR b.skill = ANY (m.skills))
            AND NOT EXISTS (SELECT FROM annotation_trainingtry y
                            WHERE y.batch_id = b.id AND y.annotator_id = m.id AND y.is_passed)
          ORDER BY b.number LIMIT 1),
@@ -37,11 +39,23 @@ STANDING = Statement(
     """,
 )
 
+
+def under_limit(category: str, project: str) -> str:
+    """The person has not been shown as many items of the category today as their project's limit allows."""
+    return f"""({category} = '' OR NOT EXISTS (
+        SELECT FROM annotation_exposurelimit x
+        WHERE x.project_id = {project} AND x.category = {category} AND x.per_day <=
+            (SELECT count(DISTINCT a.item_id) FROM annotation_lease l
+             JOIN annotation_assignment a ON a.id = l.assignment_id
+             JOIN annotation_item i2 ON i2.id = a.item_id
+             WHERE l.annotator_id = $1 AND l.leased_at >= $6 AND i2.category = x.category)))"""
+
+
 # What decides for a whole pool is asked of the pools, which are few. What decides for one item is asked of the
 # slots, from the person's place on. `$5` leaves the caps aside, to tell "capped" from "nothing left".
-ELIGIBLE_POOLS = """
+ELIGIBLE_POOLS = f"""
     SELECT p.id AS pool_id, coalesce(q.position, 0) AS passed, b.id AS batch_id, b.gold_share, b.repeat_share,
-           b.lease_seconds, b.protocol_id, m.languages, j.exclusion_limit
+           b.lease_seconds, b.protocol_id, m.languages, j.id AS project_id, j.exclusion_limit
     FROM annotation_membership m
     JOIN annotation_project j ON j.id = m.project_id
     JOIN annotation_batch b ON b.project_id = m.project_id AND b.state = 'open' AND b.purpose = 'work'
@@ -49,21 +63,15 @@ ELIGIBLE_POOLS = """
     LEFT JOIN annotation_poolplace q ON q.pool_id = p.id AND q.annotator_id = m.id
     WHERE m.id = $1 AND ($2 IS NULL OR b.id = $2)
       AND (b.skill = '' OR b.skill = ANY (m.skills))
-      AND (p.language = '' OR m.languages = '{}' OR p.language = ANY (m.languages))
+      AND (p.language = '' OR m.languages = '{{}}' OR p.language = ANY (m.languages))
       AND (NOT EXISTS (SELECT FROM annotation_batch_staff s WHERE s.batch_id = b.id)
            OR EXISTS (SELECT FROM annotation_batch_staff s WHERE s.batch_id = b.id AND s.membership_id = m.id))
       AND ($5 OR b.cap_per_annotator IS NULL OR b.cap_per_annotator >
            (SELECT count(*) FROM annotation_assignment a
             WHERE a.annotator_id = m.id AND a.batch_id = b.id AND a.state = 'submitted')
          + (SELECT count(*) FROM annotation_assignment a
-            WHERE a.annotator_id = m.id AND a.batch_id = b.id AND a.state = 'leased'))
-      AND ($5 OR p.category = '' OR NOT EXISTS (
-            SELECT FROM annotation_exposurelimit x
-            WHERE x.project_id = m.project_id AND x.category = p.category AND x.per_day <=
-                (SELECT count(DISTINCT a.item_id) FROM annotation_lease l
-                 JOIN annotation_assignment a ON a.id = l.assignment_id
-                 JOIN annotation_item i ON i.id = a.item_id
-                 WHERE l.annotator_id = m.id AND l.leased_at >= $6 AND i.category = x.category)))
+            WHERE a.annotator_id = m.id AND a.batch_id = b.id AND a.state = 'leased' AND a.expires_at > $7))
+      AND ($5 OR {under_limit("p.category", "j.id")})
     ORDER BY b.priority DESC, b.number, p.priority DESC, p.id
 """
 
@@ -77,8 +85,8 @@ FITS = """
 """
 """Slot `a` fits annotator $1: neither judged nor held by them, not excluded, and not refused by too many."""
 
-PICK_TYPES = ["bigint", "bigint", "float8", "bigint", "bool", "timestamptz"]
-"""annotator, batch or null, draw in [0, 1), seed, caps aside, start of the day"""
+PICK_TYPES = ["bigint", "bigint", "float8", "bigint", "bool", "timestamptz", "timestamptz"]
+"""annotator, batch or null, draw in [0, 1), seed, caps aside, start of the day, now"""
 
 
 def pick(name: str, lock: str) -> Statement:
@@ -109,16 +117,19 @@ def pick(name: str, lock: str) -> Statement:
                               WHERE o.item_id = i.id AND o.annotator_id = $1 AND o.state <> 'void' OFFSET 0)
               AND NOT EXISTS (SELECT FROM annotation_exclusion x
                               WHERE x.item_id = i.id AND x.annotator_id = $1 OFFSET 0)
+              AND {under_limit("i.category", "f.project_id")}
             ORDER BY hashint8extended(i.id, $4) LIMIT 1
         ) AS g ON true
         LEFT JOIN LATERAL (
             SELECT o.id AS slot_id, o.item_id, l.display_order
+            -- at least ten answers ago, and not so long ago that the walk gets long
             FROM (SELECT * FROM annotation_assignment o
                   WHERE o.annotator_id = $1 AND o.batch_id = f.batch_id AND o.state = 'submitted'
                     AND $3 >= f.gold_share AND $3 < f.gold_share + f.repeat_share
                   ORDER BY o.submitted_at DESC OFFSET 10 LIMIT 100) AS o
             JOIN annotation_lease l ON l.assignment_id = o.id AND l.attempt = o.attempt
-            WHERE o.purpose = 'work'
+            JOIN annotation_item i ON i.id = o.item_id
+            WHERE o.purpose = 'work' AND {under_limit("i.category", "f.project_id")}
               AND NOT EXISTS (SELECT FROM annotation_assignment o2 WHERE o2.repeats_id = o.id OFFSET 0)
             ORDER BY hashint8extended(o.id, $4) LIMIT 1
         ) AS r ON true
@@ -130,6 +141,27 @@ def pick(name: str, lock: str) -> Statement:
 PICK = pick("pick", "FOR UPDATE OF a SKIP LOCKED")
 PICK_WAITING = pick("pick_waiting", "FOR UPDATE OF a")
 LOOK = pick("look", "")
+LOOK_EXPIRED = Statement(
+    "look_expired",
+    PICK_TYPES,
+    f"""
+    SELECT 1 FROM ({ELIGIBLE_POOLS}) AS e
+    JOIN annotation_assignment a ON a.pool_id = e.pool_id
+    WHERE EXISTS (SELECT FROM annotation_assignment l JOIN annotation_batch b ON b.id = l.batch_id
+                  JOIN annotation_membership m ON m.project_id = b.project_id AND m.id = $1
+                  WHERE l.state = 'leased' AND l.expires_at <= $7)
+      AND (a.state = 'open' OR (a.state = 'leased' AND a.expires_at <= $7))
+      AND NOT EXISTS (SELECT FROM annotation_assignment o
+                      WHERE o.item_id = a.item_id AND o.annotator_id = $1 AND o.state <> 'void'
+                        AND NOT (o.state = 'leased' AND o.expires_at <= $7) OFFSET 0)
+      AND NOT EXISTS (SELECT FROM annotation_exclusion x WHERE x.item_id = a.item_id
+                      HAVING bool_or(x.annotator_id = $1)
+                          OR count(*) FILTER (WHERE x.reason <> 'late') >= e.exclusion_limit)
+    LIMIT 1
+    """,
+)
+"""Whether something fits once the expired leases of the project are swept; for pages, which change nothing.
+Walks from the top, but only in the seconds before the sweep."""
 
 LEASE_AND_AUDIT = """
     lease AS (

@@ -36,9 +36,14 @@ from annotation.models import (
 from annotation.models.assignment import NEXT_POSITION, new_public_id
 from annotation.selectors import screen_from
 from annotation.services import lease_sql as sql
-from annotation.services.training import next_training_item
-from annotation.statements import load, width
+from annotation.services.training import has_used_all_tries, next_training_item
+from annotation.statements import Statement, load, width
 
+LOOKS_MAX = 20
+SWEEP_ROWS = 1000
+PUBLIC_ATTEMPT = 1
+"""The attempt as the API and the pages tell it. Every lease has an id of its own, so it is always its first; the
+slot's number would tell work that was leased before from gold and repeats, which are made anew (I13)."""
 LEASES_MAX = 2
 """The current item and a spare (reliability.md, Prefetch)."""
 BLOCK = (False, False, True, True)
@@ -88,7 +93,31 @@ def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch 
 
     With no free place (two are held), or when nothing else is left, the oldest held lease is answered again.
     `seed` draws what is mixed in and the order of display.
+
+    "Nothing" is said only after a second look: a slot may be locked by somebody at this moment, and an expired
+    lease may hide one, perhaps one that somebody else is sweeping. Both are waited for, with no lock held.
     """
+    found = try_lease(annotator, batch, now, seed, sql.PICK)
+    for _ in range(LOOKS_MAX):
+        if found is not None:
+            return found
+        while sweep_leases(now, project_id=annotator.project_id, waits=True) == SWEEP_ROWS:
+            pass
+        found = try_lease(annotator, batch, now, seed, sql.PICK_WAITING)
+        if found is None:
+            move_places(annotator)
+            reason = reason_for_nothing(annotator, batch, now)
+            if reason is not None:
+                return LeaseResult(None, reason=reason)
+            found = try_lease(annotator, batch, now, seed, sql.PICK)
+    raise RuntimeError(f"work for annotator {annotator.pk} was seen {LOOKS_MAX} times and never got")
+
+
+def try_lease(
+    annotator: Membership, batch: Batch | None, now: datetime, seed: int, pick: Statement
+) -> LeaseResult | None:
+    """One look, in one transaction. None when nothing is there that this person could get; the look that waits
+    answers what they hold instead."""
     with transaction.atomic():
         standing = standing_of(annotator, now, lock=lock_of(annotator))
         if standing.refusal:
@@ -98,15 +127,12 @@ def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch 
             return held_again((held or standing.held)[0])
         if standing.training_batch_id is not None:
             return lease_training(annotator, standing, standing.training_batch_id, now, seed)
-        picked = None
-        if not standing.is_capped:
-            picked = pick_item(annotator, batch, now, seed)
-        if picked is not None:
-            return take_picked(picked, annotator=annotator, standing=standing, now=now, seed=seed)
-        if held:
-            return held_again(held[0])
-        move_places(annotator)
-        return LeaseResult(None, reason=reason_for_nothing(annotator, batch, now, standing))
+        if standing.is_capped:
+            return LeaseResult(None, reason="cap_reached")
+        row = pick.row(*wanted(annotator, batch, now, draw=random.Random(seed).random(), seed=seed))
+        if row is not None:
+            return take_picked(Picked(*row), annotator=annotator, standing=standing, now=now, seed=seed)
+        return held_again(held[0]) if held and pick is sql.PICK_WAITING else None
 
 
 def lock_annotator(annotator: Membership) -> None:
@@ -180,20 +206,21 @@ class Picked:
     completions: str
 
 
-def pick_item(annotator: Membership, batch: Batch | None, now: datetime, seed: int) -> Picked | None:
-    """What the person gets next, or None when nothing fits.
+def wanted(
+    annotator: Membership,
+    batch: Batch | None,
+    now: datetime,
+    *,
+    draw: float = 1.0,
+    seed: int = 0,
+    beyond_caps: bool = False,
+) -> tuple[Any, ...]:
+    """The parameters of a pick or a look. A `draw` of 1 mixes nothing in.
 
-    Race: fifty people want one slot at once. Each locks a row of its own and steps over those locked by others;
-    PostgreSQL checks `state = 'open'` again on the locked row, so no slot is handed out twice. A slot stepped
-    over may yet come free, and an expired lease may hide one, perhaps one that somebody else is sweeping at this
-    moment: both are waited for before the answer is None.
+    Race: fifty people want one slot at once. With PICK each locks a row of its own and steps over those locked by
+    others; PostgreSQL checks `state = 'open'` again on the locked row, so no slot is handed out twice.
     """
-    wanted = (annotator.pk, batch and batch.pk, random.Random(seed).random(), seed, False, start_of_day(now))
-    row = sql.PICK.row(*wanted)
-    if row is None:
-        sweep_leases(now, project_id=annotator.project_id, waits=True)
-        row = sql.PICK_WAITING.row(*wanted)
-    return Picked(*row) if row else None
+    return (annotator.pk, batch and batch.pk, draw, seed, beyond_caps, start_of_day(now), now)
 
 
 def take_picked(
@@ -274,13 +301,18 @@ def drawn_order(positions: Sequence[int], *, seed: int, annotator: Membership, o
 
 def lease_training(
     annotator: Membership, standing: Standing, batch_id: int, now: datetime, seed: int
-) -> LeaseResult:
-    """The next item of a training batch that this person has to pass before they get work."""
+) -> LeaseResult | None:
+    """The next item of a training batch that this person has to pass before they get work.
+
+    None while the only items left are under an expired lease of their own, which the sweep takes back.
+    """
     if standing.held:
         return held_again(standing.held[0])
+    if has_used_all_tries(annotator, batch_id):
+        return LeaseResult(None, reason="not_qualified")
     found = next_training_item(annotator, batch_id)
     if found is None:
-        return LeaseResult(None, reason="not_qualified")
+        return None
     protocol_id, item_id, prompt, language, completions = sql.SHOWN.one(found)
     batch = Batch.objects.only("lease_seconds").get(pk=batch_id)
     picked = Picked(
@@ -300,13 +332,11 @@ def lease_training(
     return take_picked(picked, annotator=annotator, standing=standing, now=now, seed=seed)
 
 
-def reason_for_nothing(
-    annotator: Membership, batch: Batch | None, now: datetime, standing: Standing | None = None
-) -> str:
-    """Why `lease_next` has nothing: asked when it found nothing, in its transaction or for a page."""
-    if standing is not None and standing.is_capped:
-        return "cap_reached"
-    if sql.LOOK.row(annotator.pk, batch and batch.pk, 1.0, 0, True, start_of_day(now)):
+def reason_for_nothing(annotator: Membership, batch: Batch | None, now: datetime) -> str | None:
+    """Why there is nothing, or None when there is something after all: it came free meanwhile."""
+    if sql.LOOK.row(*wanted(annotator, batch, now)):
+        return None
+    if sql.LOOK.row(*wanted(annotator, batch, now, beyond_caps=True)):
         return "cap_reached"
     batches = Batch.objects.filter(
         project_id=annotator.project_id, state=Batch.State.OPEN, purpose=Batch.Purpose.WORK
@@ -342,7 +372,8 @@ def move_places(annotator: Membership) -> None:
 
 def move_place(annotator_id: int, pool_id: int) -> None:
     """Race: a slot opens while this looks. Its pool's row is locked by whoever opens slots until they commit."""
-    sql.MOVE_PLACE.rows(annotator_id, pool_id, before=sql.LOCK_POOL.format(pool=int(pool_id)))
+    with transaction.atomic():
+        sql.MOVE_PLACE.rows(annotator_id, pool_id, before=sql.LOCK_POOL.format(pool=pool_id))
 
 
 # Reads for pages.
@@ -369,12 +400,12 @@ def why_nothing(annotator: Membership, now: datetime) -> str | None:
     if standing.held:
         return None
     if standing.training_batch_id is not None:
-        found = next_training_item(annotator, standing.training_batch_id)
-        return None if found is not None else "not_qualified"
-    wanted = (annotator.pk, None, 1.0, 0, False, start_of_day(now))
-    if not standing.is_capped and sql.LOOK.row(*wanted):
+        return "not_qualified" if has_used_all_tries(annotator, standing.training_batch_id) else None
+    if standing.is_capped:
+        return "cap_reached"
+    if sql.LOOK_EXPIRED.row(*wanted(annotator, None, now)):
         return None
-    return reason_for_nothing(annotator, None, now, standing)
+    return reason_for_nothing(annotator, None, now)
 
 
 # Giving back.
@@ -384,7 +415,9 @@ def extend_lease(*, annotator: Membership, assignment: Assignment, now: datetime
     """Push the expiry of a held slot out again; answers the new expiry. Raises Refused when it is over."""
     with transaction.atomic():
         slot = lock_slot(assignment)
-        if slot.state != Assignment.State.LEASED or slot.annotator_id != annotator.pk:
+        is_held = slot.state == Assignment.State.LEASED and slot.annotator_id == annotator.pk
+        # One that ran out counts for nothing any more, so the person may hold two others already.
+        if not is_held or slot.expires_at is None or slot.expires_at <= now:
             raise Refused(
                 "This lease is over; your answer will still be taken.", code="lease_over", field="id"
             )
@@ -487,12 +520,12 @@ def lock_slot(assignment: Assignment) -> Assignment:
 
 
 def sweep_leases(
-    now: datetime, *, project_id: int | None = None, waits: bool = False, limit: int = 1000
+    now: datetime, *, project_id: int | None = None, waits: bool = False, limit: int = SWEEP_ROWS
 ) -> int:
     """Take back the slots whose lease ran out; returns how many. In one project, or in all.
 
     Race: a late submit holds the row. It is skipped, and submitted by the time of the next sweep. One who `waits`
-    knows afterwards that no expired lease is left, whoever took it back; all lock in the order of expiry.
+    knows afterwards that no expired lease is left, whoever took it back; all lock in the order of ids.
     """
     with transaction.atomic():
         expired = Assignment.objects.filter(state=Assignment.State.LEASED, expires_at__lte=now)
@@ -501,13 +534,13 @@ def sweep_leases(
         slots = list(
             expired.select_for_update(skip_locked=not waits, of=("self",), no_key=True)
             .select_related("batch__project")
-            .order_by("expires_at", "id")[:limit]
+            .order_by("id")[:limit]
         )
         if not slots:
             return 0
-        holders = [(slot.annotator_id, slot.item_id) for slot in slots]
         work = [slot for slot in slots if slot.purpose == Assignment.Purpose.WORK]
         others = [slot for slot in slots if slot.purpose != Assignment.Purpose.WORK]
+        holders = [(slot.annotator_id, slot.item_id) for slot in work]
         open_slots(work)
         void_slots(others, "its lease ran out")
         lower_places(holders)

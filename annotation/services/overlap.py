@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, Sum, Value
+from django.db.models.functions import Greatest
 
 from annotation.audit import record_audit
 from annotation.errors import Refused
@@ -92,6 +93,9 @@ def raise_overlap(
             .select_for_update(no_key=True)
             .order_by("pk")
         )
+        # All at once and in one order, as everybody locks pools.
+        slots = Assignment.objects.filter(item__in=[item.pk for item in chosen], pool__isnull=False)
+        lock_pools(set(slots.values_list("pool_id", flat=True)))
         for item in chosen:
             raise_item(item, batch, overlap, actor=actor, why="lead", now=now)
     return len(chosen)
@@ -101,12 +105,10 @@ def raise_item(
     item: Item, batch: Batch, overlap: int, *, actor: User | None, why: str, now: datetime
 ) -> None:
     count = overlap - item.target_overlap
-    pool_id = (
-        Assignment.objects.filter(item=item, purpose=Assignment.Purpose.WORK)
-        .exclude(pool=None)
-        .values_list("pool_id", flat=True)
-        .first()
-    )
+    # The pool of the slots that wait, where the item has some: `set_priorities` moves those and no others.
+    slots = Assignment.objects.filter(item=item, purpose=Assignment.Purpose.WORK, pool__isnull=False)
+    newest = slots.annotate(waits=Q(state__in=["open", "leased"])).order_by("-waits", "-number")
+    pool_id = newest.values_list("pool_id", flat=True).first()
     if pool_id is None:
         raise ValueError(f"item {item.pk} has no work slot to take the pool from")
     item.target_overlap = overlap
@@ -129,18 +131,25 @@ def pool_of(batch: Batch, *, language: str = "", category: str = "", priority: i
 
 
 def set_priorities(*, batch: Batch, priorities: dict[int, int], actor: User | None, now: datetime) -> int:
-    """Move the open slots of items (by id) to the pool of a new priority, higher first; answers how many moved.
+    """Move the slots of items (by id) to the pool of a new priority, higher first; answers how many moved.
 
-    A slot that is moved waits at the end of its new pool.
+    A slot that is moved waits at the end of its new pool, one that is leased once it opens again: an item's slots
+    are always in one pool, void and submitted ones aside. Race: somebody leases or submits one of them. The item's
+    slots are locked in order, so that only a late answer (which holds one and may want another) can collide; then
+    PostgreSQL ends one of the two, and it is done again.
     """
     with transaction.atomic():
         batch = Batch.objects.select_for_update(no_key=True).select_related("project").get(pk=batch.pk)
         slots = list(
             Assignment.objects.filter(
-                batch=batch, item__in=list(priorities), purpose=Assignment.Purpose.WORK, state="open"
+                batch=batch,
+                item__in=list(priorities),
+                purpose=Assignment.Purpose.WORK,
+                state__in=[Assignment.State.OPEN, Assignment.State.LEASED],
             )
-            .select_for_update(of=("self",), no_key=True, skip_locked=True)
+            .select_for_update(of=("self",), no_key=True)
             .select_related("pool")
+            .order_by("id")
         )
         moves: dict[int, list[int]] = {}
         for slot in slots:
@@ -151,7 +160,9 @@ def set_priorities(*, batch: Batch, priorities: dict[int, int], actor: User | No
                 batch, language=old.language, category=old.category, priority=priorities[slot.item_id]
             )
             moves.setdefault(new.pk, []).append(slot.pk)
-        move_slots(moves)
+        lock_pools({slot.pool_id for slot in slots if slot.pool_id is not None} | set(moves))
+        for pool_id, moved in moves.items():
+            Assignment.objects.filter(pk__in=moved).update(pool=pool_id, position=NEXT_POSITION)
         count = sum(map(len, moves.values()))
         if count:
             record_audit(
@@ -163,13 +174,6 @@ def set_priorities(*, batch: Batch, priorities: dict[int, int], actor: User | No
                 data={"slots": count},
             )
     return count
-
-
-def move_slots(moves: dict[int, list[int]]) -> None:
-    """Pool → slots that go to its end. The slots are locked."""
-    lock_pools(set(moves))
-    for pool_id, slots in moves.items():
-        Assignment.objects.filter(pk__in=slots).update(pool=pool_id, position=NEXT_POSITION)
 
 
 @dataclass(frozen=True)
@@ -193,11 +197,11 @@ def saving_of(batch: Batch) -> Saving:
     waiting = Q(assignments__purpose="work", assignments__state__in=["open", "leased"])
     items = batch.items.filter(target_overlap__gt=0)
     settled = items.annotate(waiting=Count("assignments", filter=waiting)).filter(waiting=0)
-    judgments = settled.aggregate(n=Sum("target_overlap"))["n"] or 0
-    count = settled.count()
+    most = Greatest("target_overlap", Value(batch.overlap_max or batch.overlap))
+    sums = settled.aggregate(judgments=Sum("target_overlap"), at_maximum=Sum(most))
     return Saving(
         items=items.count(),
-        settled=count,
-        judgments=judgments,
-        at_maximum=count * (batch.overlap_max or batch.overlap),
+        settled=settled.count(),
+        judgments=sums["judgments"] or 0,
+        at_maximum=sums["at_maximum"] or 0,
     )

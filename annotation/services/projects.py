@@ -18,11 +18,13 @@ from annotation.models import (
     ExposureLimit,
     GuidelineVersion,
     Membership,
+    Pool,
     PoolPlace,
     Project,
     ProtocolVersion,
     User,
 )
+from annotation.services.leases import lock_pools
 from annotation.services.people import new_pseudonym
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -202,6 +204,8 @@ def set_limits(
         raise Refused("A cap is a whole number from 1; leave it out for none.", field="daily_cap")
     if not 1 <= exclusion_limit <= 100:
         raise Refused("Use a whole number from 1 to 100.", field="exclusion_limit")
+    if len({category.strip() for category in exposure}) < len(exposure):
+        raise Refused("A category stands here twice.", field="exposure")
     for category, per_day in exposure.items():
         if not category.strip() or len(category) > 40 or not 0 <= per_day < 2**31:
             raise Refused(
@@ -210,7 +214,9 @@ def set_limits(
     with transaction.atomic():
         project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         if exclusion_limit > project.exclusion_limit:
-            # Items that were out of reach may fit again; everybody looks from the top.
+            # Items that were out of reach may fit again; everybody looks from the top. Race: a place moves by the
+            # old limit meanwhile. It holds its pool's row, and the next one looks with the new limit.
+            lock_pools(set(Pool.objects.filter(batch__project=project).values_list("pk", flat=True)))
             PoolPlace.objects.filter(pool__batch__project=project).delete()
         project.daily_cap, project.exclusion_limit = daily_cap, exclusion_limit
         project.save(update_fields=["daily_cap", "exclusion_limit"])

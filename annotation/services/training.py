@@ -19,10 +19,12 @@ from annotation.models import Assignment, Batch, GoldAnswer, Item, Membership, R
 TRIES_MAX = 2
 
 
+def has_used_all_tries(annotator: Membership, batch_id: int) -> bool:
+    return TrainingTry.objects.filter(annotator=annotator, batch=batch_id).count() >= TRIES_MAX
+
+
 def next_training_item(annotator: Membership, batch_id: int) -> int | None:
-    """The id of the first item that is not answered yet in the current try; None when the tries are used up."""
-    if TrainingTry.objects.filter(annotator=annotator, batch=batch_id).count() >= TRIES_MAX:
-        return None
+    """The id of the first item that is neither answered nor leased in the current try; None when there is none."""
     taken = Assignment.objects.filter(
         item=OuterRef("pk"), annotator=annotator, purpose=Assignment.Purpose.TRAINING
     ).exclude(state=Assignment.State.VOID)
@@ -78,7 +80,7 @@ def conclude_try(annotator: Membership, batch: Batch, now: datetime) -> Training
         number=number,
         items=items,
         right=right,
-        is_passed=right >= batch.pass_share * items,
+        is_passed=right >= round(batch.pass_share * items, 6),  # 0.28 of 25 is 7, and not 7.000000000000001
         finished_at=now,
     )
     record_audit(
@@ -107,6 +109,8 @@ def qualify(*, annotator: Membership, batch: Batch, actor: User, now: datetime) 
     """A lead's word in place of a passed try. Raises Refused when the person has passed already."""
     if batch.purpose != Batch.Purpose.TRAINING:
         raise Refused("Only a training batch can be passed.", field="batch")
+    if annotator.project_id != batch.project_id or annotator.role != Membership.Role.ANNOTATOR:
+        raise Refused("Only an annotator of this project can be let in.", field="annotator")
     with transaction.atomic():
         Membership.objects.select_for_update(no_key=True).get(pk=annotator.pk)
         tries = annotator.training_tries.filter(batch=batch)

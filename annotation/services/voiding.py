@@ -6,9 +6,9 @@ from datetime import datetime
 from django.db import transaction
 
 from annotation.errors import Refused
-from annotation.models import Assignment, Batch, Exclusion, Judgment, User
+from annotation.models import Assignment, Batch, Judgment, User
 from annotation.services.judgments import void_assignment
-from annotation.services.leases import exclude, lock_annotator, lock_slot
+from annotation.services.leases import lock_annotator, lock_slot
 
 REASON_MAX = 200
 
@@ -41,8 +41,6 @@ def void_judgment(*, judgment: Judgment, reason: str, actor: User, now: datetime
         lock_annotator(judgment.annotator)
         slot = lock_slot(judgment.assignment)
         refuse_unvoidable(judgment, slot, batch)
-        # First, and with a reason of the exclusion's own: void_assignment finds it and keeps it.
-        exclude(annotator=judgment.annotator, item_id=slot.item_id, reason=Exclusion.Reason.VOIDED, now=now)
         replacement = void_assignment(
             slot=slot, annotator=judgment.annotator, reason=reason, now=now, actor=actor
         )

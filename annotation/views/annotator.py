@@ -17,12 +17,18 @@ from annotation.models import Batch, GuidelineVersion, Judgment, Membership, Pro
 from annotation.selectors import (
     AnnotatorProgress,
     active_seconds_since,
-    annotator_progress,
     current_guideline,
     has_unfinished_slots,
     own_judgments,
 )
-from annotation.selectors_staffing import Training, cap_reached, training_feedback, training_of
+from annotation.selectors_staffing import (
+    Training,
+    cap_reached,
+    items_left,
+    shown_progress,
+    training_feedback,
+    training_of,
+)
 from annotation.services.leases import Standing, held_leases, needs_consent, standing_of, why_nothing
 from annotation.services.people import current_consent_text, give_consent
 from annotation.views.signed_in import SignedInRequest, signed_in
@@ -37,10 +43,13 @@ class OpenBatch:
     batch: Batch
     kind: str
     progress: AnnotatorProgress
+    open_items: int
 
     @property
     def left(self) -> int:
-        return self.progress.total - self.progress.done
+        """At most; the item that is held counts too, but where no total is told."""
+        progress = self.progress
+        return progress.total - progress.done if progress.total else self.open_items
 
 
 @dataclass(frozen=True)
@@ -82,13 +91,18 @@ def desk_of(annotator: Membership) -> Desk:
         .select_related("protocol")
     )
     found = [
-        OpenBatch(batch, judgment_kinds.get(batch.protocol.kind).name, annotator_progress(annotator, batch))
+        OpenBatch(
+            batch,
+            judgment_kinds.get(batch.protocol.kind).name,
+            shown_progress(annotator, batch),
+            items_left(annotator, batch),
+        )
         for batch in batches.order_by("-priority", "number")
     ]
     return Desk(
         project=project,
         # A batch that others have finished holds nothing for this person, done or to do.
-        batches=[batch for batch in found if batch.progress.total],
+        batches=[batch for batch in found if batch.progress.total or batch.progress.done or batch.open_items],
         guideline=current_guideline(project.pk),
         has_held=bool(standing.held),
         consent_needed=needs_consent(annotator),

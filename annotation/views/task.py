@@ -151,7 +151,7 @@ def take(
         ]
         return give_back(request, page, answer, errors)
     try:
-        outcome = store(form.submission(answer))
+        outcome = store(form.submission(answer, page.attempt))
     except Refused as refusal:
         errors = refusal.errors or [FieldError("", refusal.code, refusal.detail)]
         return give_back(request, page, answer, errors, status=409 if refusal.status == 409 else 422)

@@ -15,8 +15,9 @@ from django.urls import reverse
 
 from annotation.kinds import FieldError, Screen, judgment_kinds
 from annotation.models import Assignment, Batch, Item, Judgment, Membership
-from annotation.selectors import AnnotatorProgress, annotator_progress, current_guideline, own_judgments
-from annotation.selectors_staffing import training_feedback, training_of
+from annotation.selectors import AnnotatorProgress, current_guideline, own_judgments
+from annotation.selectors_staffing import shown_progress, training_feedback, training_of
+from annotation.services.leases import PUBLIC_ATTEMPT
 from annotation.views.signed_in import SignedInRequest
 
 ROLE_WORDS = {"system": "System", "user": "User", "assistant": "Assistant"}
@@ -77,7 +78,7 @@ def task_context(page: TaskPage) -> dict[str, Any]:
         training = training_of(page.annotator, assignment.batch_id)
         progress = AnnotatorProgress(done=training.done, total=training.items)
     else:
-        progress = annotator_progress(page.annotator, assignment.batch)
+        progress = shown_progress(page.annotator, assignment.batch)
     return {
         "project": page.annotator.project,
         "batch_name": assignment.batch.name,
@@ -91,7 +92,7 @@ def task_context(page: TaskPage) -> dict[str, Any]:
         "post_url": post_url,
         "release_url": release_url,
         "submission_id": page.submission_id,
-        "attempt": page.attempt,
+        "attempt": PUBLIC_ATTEMPT,
         "language": item.language,
         "history": prompt[:-1],
         "prompt": prompt[-1],

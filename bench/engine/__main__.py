@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=ITEMS, help="in each of these projects (10000)")
     parser.add_argument("--skip-million", action="store_true", help="leave the sizes out")
     parser.add_argument("--large", type=int, default=LARGE, help="items of the large project (1000000)")
+    parser.add_argument("--plans", type=Path, help="write the plans at the large size to this page")
     parser.add_argument("--profile", nargs="?", type=int, const=500, default=0, metavar="PAIRS")
     options = parser.parse_args()
     counts = [int(word) for word in options.annotators.split(",")]
@@ -65,6 +67,8 @@ def main() -> int:
         count_queries(site, options.profile)
         if not options.skip_million:
             faults += measure_sizes(site, options.large)
+            if options.plans:
+                write_plans(options.plans)
             faults += check_invariants(site)
     for fault in faults:
         print(f"FAULT  {fault}")
@@ -159,6 +163,13 @@ def count_queries(site: Site, pairs: int) -> None:
     report.queries(json.loads(first))
     if pairs:
         print(f"profile of {pairs} pairs in one process\n{profile}")
+
+
+def write_plans(path: Path) -> None:
+    command = [sys.executable, "-m", "bench.engine.plans"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    path.write_text(done.stdout)
+    print(f"plans written to {path}")
 
 
 def measure_sizes(site: Site, large: int) -> list[str]:

@@ -155,7 +155,9 @@ def test_every_column_arrives(world: World) -> None:
     assert (gold.item, gold.criterion.key) == (second, "overall")
     assert (gold.preference, gold.tolerance, gold.why) == (-2, 1, "clear")
     slots = Assignment.objects.filter(item=second).order_by("number")
-    assert [(slot.number, slot.purpose, slot.state, slot.pool.batch.priority, slot.attempt) for slot in slots] == [
+    assert [
+        (slot.number, slot.purpose, slot.state, slot.pool.batch.priority, slot.attempt) for slot in slots
+    ] == [
         (1, "work", "open", -3, 0),
         (2, "work", "open", -3, 0),
     ]

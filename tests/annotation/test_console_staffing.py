@@ -269,12 +269,10 @@ def test_an_annotator_is_paused_and_resumed(world: World, lead: Client, base: st
     page = sent(lead, f"{path}/pause", {"reason": "on holiday"})
     assert "Why: on holiday" in page and "Resume" in page
     assert '<span class="pill warn">paused</span>' in body(lead.get(f"{base}/members"))
-    annotator.refresh_from_db()
-    assert annotator.paused_at is not None
+    assert Membership.objects.get(pk=annotator.pk).paused_at is not None
     page = sent(lead, f"{path}/resume", {})
     assert "They get items again." in page and "on holiday" not in page
-    annotator.refresh_from_db()
-    assert annotator.paused_at is None
+    assert Membership.objects.get(pk=annotator.pk).paused_at is None
     assert beside(refused(lead, f"{path}/pause", {"reason": "x" * 201}), "id_reason")
     assert AuditEvent.objects.filter(action__startswith="membership.", object_id=annotator.pk).count() == 3
 

@@ -41,13 +41,13 @@ def later(seconds: int):  # type: ignore[no-untyped-def]
 
 
 def test_lease_gives_the_first_open_slot_and_draws_the_order(world: World) -> None:
-    batch = world.batch(items=3)
+    batch = world.batch(items=12)
     lease = world.lease(world.member())
     slot = lease.assignment
     assert (slot.item.number, slot.state, slot.attempt) == (1, "leased", 1)
     assert slot.expires_at == later(batch.lease_seconds)
     assert sorted(lease.display_order) == [0, 1]
-    orders = {tuple(world.lease(world.member(), seed=seed).display_order) for seed in range(6)}
+    orders = {tuple(world.lease(world.member(), seed=seed).display_order) for seed in range(30)}
     assert orders == {(0, 1), (1, 0)}
 
 

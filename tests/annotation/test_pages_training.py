@@ -1,5 +1,6 @@
 """Training on the pages, and why there is nothing to judge: what each page says, and to whom."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from annotation.services.projects import publish_consent_text, set_limits
 from annotation.services.training import qualify
 from tests.annotation.browsing import signed_in
 from tests.annotation.test_pages_annotator import filled, lease
-from tests.annotation.training import held, side, training_batch
+from tests.annotation.training import gold_item, held, side, training_batch
 from tests.factories import World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -163,6 +164,27 @@ def test_a_failed_try_starts_over_and_a_second_one_ends_it(
     qualify(annotator=annotator, batch=batch, actor=world.lead, now=timezone.now())
     text = page(client, lease(client, world))
     assert "Question 2.1?" in text and "Your project lead has let you in." in told(text)
+
+
+def test_progress_does_not_tell_which_item_is_a_check(
+    world: World, annotator: Membership, client: Client
+) -> None:
+    """Bar and home move alike after work and gold."""
+    batch = world.batch(items=9, overlap=1, gold_share=0.9)
+    for number in range(10, 13):
+        gold_item(world, batch, number)
+    purposes, seen = set(), []
+    for done in range(6):
+        url = lease(client, world)
+        purposes.add(held(annotator).assignment.purpose)
+        bar = page(client, url)
+        bar = bar[bar.index('<div class="bar-mid">') : bar.index('<div class="bar-end">')]
+        assert re.sub(r"\s+|<[^>]+>", "", bar) == f"{done}done"
+        form = filled(client, url, **{"q-overall": "2"})
+        client.post(f"{url}/judgments", form)
+        seen.append(re.search(r'<p class="num">(\d+) <span class="subtle">done', page(client)).group(1))  # type: ignore[union-attr]
+    assert purposes == {"work", "gold"}
+    assert seen == [str(n) for n in range(1, 7)]
 
 
 def nothing(client: Client, world: World, **headers: str) -> str:

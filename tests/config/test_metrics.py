@@ -24,9 +24,10 @@ from annotation.config.metrics import JOBS, OLDEST, DatabaseGauges
 from annotation.jobs import enqueue_job, run_claimed
 from annotation.models import Job
 from tests.factories import NOW, World, make_world
+from tests.faults.scale import LONG
 from tests.instance import ROOT, Instance, clean_environment, free_port
 
-TOKEN = secrets.token_urlsafe(32)
+TOKEN = "t" * 43  # the same in every process of a parallel run, since it names tests
 
 
 def samples(text: str) -> dict[str, float]:
@@ -237,6 +238,7 @@ def test_while_the_database_is_away_the_counts_are_still_shown(tmp_path: Path) -
     assert "concord_sweep_lag_seconds" not in found, "a gauge of nothing would look well"
 
 
+@pytest.mark.skipif(not LONG, reason="an instance of its own, for most of a minute: `make faults`")
 def test_a_running_instance_adds_up_web_and_worker_and_forgets_no_count(tmp_path: Path) -> None:
     instance = Instance(var=tmp_path / "var", port=free_port())
     (instance.var / "metrics").mkdir(parents=True)

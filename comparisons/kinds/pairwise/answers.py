@@ -33,7 +33,12 @@ RULES = ScaleRules(
 
 STORE = Statement(
     "store_pairwise",
-    ["bigint", "bigint[]", "smallint[]", "text[]"],  # judgment; criteria, preferences, tie reasons alike in order
+    [
+        "bigint",
+        "bigint[]",
+        "smallint[]",
+        "text[]",
+    ],  # judgment; criteria, preferences, tie reasons alike in order
     """
     INSERT INTO comparisons_pairwiseanswer (judgment_id, criterion_id, preference, tie_reason)
     SELECT $1, t.* FROM unnest($2, $3, $4) AS t RETURNING id

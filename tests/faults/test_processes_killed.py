@@ -1,0 +1,87 @@
+"""SIGKILL of web server and worker: effects happen once, and the supervisor brings everything back."""
+
+import random
+from functools import partial
+from pathlib import Path
+
+from tests.faults.load import Load
+from tests.faults.oracle import compare
+from tests.faults.running import Running, kill, seconds_since, state_of, wait_for
+from tests.faults.scale import LONG, scaled
+
+ANNOTATORS, OVERLAP = 12, 3
+WEB_KILLS, WORKER_KILLS, JOBS = scaled(3, 30), scaled(2, 15), scaled(1, 5)
+PER_KILL = scaled(40, 100)
+RECOVERY_SECONDS = 60.0
+IMPORTED = scaled(500, 3000)
+
+
+def test_web_and_worker_die_while_people_submit(running: Running, tmp_path: Path) -> None:
+    enough = (WEB_KILLS + WORKER_KILLS + 1) * PER_KILL
+    place = running.workplace(items=enough // OVERLAP + 200, overlap=OVERLAP, annotators=ANNOTATORS)
+    log, draw, web, worker = tmp_path / "acknowledged", random.Random(5), list[float](), list[float]()
+    kinds = ["web"] * WEB_KILLS + ["worker"] * WORKER_KILLS
+    draw.shuffle(kinds)
+    with Load(running.url, place, log, enough=enough) as load:
+        for number, kind in enumerate(kinds):
+            load.wait_until((number + 1) * PER_KILL)
+            if kind == "web":
+                web.append(load.recovered(kill([draw.choice(running.web())])))
+                continue
+            before = running.worker()
+            at = kill([draw.choice(before)])
+            worker.append(wait_for("worker", partial(whole_again, running, before, at)))
+    findings = compare(running.superuser_url, log, project=place.project)
+    running.finished(running.start_import(place.project, items=3, dry_run=True))
+    print(
+        f"\n[SIGKILL of web and worker] {WEB_KILLS} + {WORKER_KILLS} kills, {findings.acknowledged}"
+        f" acknowledged: {findings.lost} lost, {findings.doubled} doubled; first submit after"
+        f" {max(web):.1f} s at most, worker back after {max(worker):.1f} s at most; answers {dict(load.statuses)}"
+    )
+    assert findings.acknowledged >= enough and findings.is_clean
+    assert load.refusals == []
+    assert max(web + worker) <= RECOVERY_SECONDS
+    assert running.broken_invariants() == []
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_job_does_it_once(running: Running) -> None:
+    """The short form turns the heartbeat's clock forward instead of waiting for a minute."""
+    place = running.workplace(items=3, overlap=OVERLAP, annotators=1)
+    seconds, attempts = list[float](), list[int]()
+    for _ in range(JOBS):
+        with running.imports_held():
+            job = running.start_import(place.project, items=IMPORTED, overlap=OVERLAP)
+            wait_for("running job", partial(is_running, running, job))
+            at = kill(running.worker())
+        assert state_of(running, job) == "running"
+        if not LONG:
+            running.sql(
+                "UPDATE annotation_job SET heartbeat_at = heartbeat_at - interval '1 hour' WHERE id = %s", job
+            )
+        running.finished(job)
+        seconds.append(seconds_since(at))
+        attempts += [row[0] for row in running.sql("SELECT attempts FROM annotation_job WHERE id = %s", job)]
+    batches = running.sql(
+        "SELECT b.state, (SELECT count(*) FROM annotation_item i WHERE i.batch_id = b.id),"
+        " (SELECT count(*) FROM annotation_assignment a WHERE a.batch_id = b.id)"
+        " FROM annotation_batch b JOIN annotation_project p ON p.id = b.project_id"
+        " WHERE p.slug = %s AND b.number > 1",
+        place.project,
+    )
+    print(
+        f"\n[SIGKILL in a job] {JOBS} imports of {IMPORTED}, worker killed in each: (state, items, slots)"
+        f" {batches}, {attempts} attempts, done after {max(seconds):.1f} s at most"
+    )
+    assert batches == [("open", IMPORTED, IMPORTED * OVERLAP)] * JOBS
+    assert set(attempts) == {2}, "each was begun twice and done once"
+    assert running.broken_invariants() == []
+
+
+def is_running(running: Running, job: str) -> bool:
+    return state_of(running, job) == "running"
+
+
+def whole_again(running: Running, before: list[int], since: float) -> float | None:
+    """Seconds since the kill, once the worker has as many processes as before, not all of them the old ones."""
+    now = running.worker()
+    return seconds_since(since) if len(now) >= len(before) and set(now) != set(before) else None
