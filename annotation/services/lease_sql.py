@@ -141,27 +141,64 @@ def pick(name: str, lock: str) -> Statement:
 PICK = pick("pick", "FOR UPDATE OF a SKIP LOCKED")
 PICK_WAITING = pick("pick_waiting", "FOR UPDATE OF a")
 LOOK = pick("look", "")
+FITS_ONCE_SWEPT = """
+    NOT EXISTS (SELECT FROM annotation_assignment o
+                WHERE o.item_id = a.item_id AND o.annotator_id = $1 AND o.state <> 'void'
+                  AND NOT (o.state = 'leased' AND o.expires_at <= $7) OFFSET 0)
+    AND NOT EXISTS (SELECT FROM annotation_exclusion x WHERE x.item_id = a.item_id
+                    HAVING bool_or(x.annotator_id = $1)
+                        OR count(*) FILTER (WHERE x.reason <> 'late') >= e.exclusion_limit)
+"""
+
 LOOK_EXPIRED = Statement(
     "look_expired",
     PICK_TYPES,
     f"""
-    SELECT 1 FROM ({ELIGIBLE_POOLS}) AS e
-    JOIN annotation_assignment a ON a.pool_id = e.pool_id
-    WHERE EXISTS (SELECT FROM annotation_assignment l JOIN annotation_batch b ON b.id = l.batch_id
-                  JOIN annotation_membership m ON m.project_id = b.project_id AND m.id = $1
-                  WHERE l.state = 'leased' AND l.expires_at <= $7)
-      AND (a.state = 'open' OR (a.state = 'leased' AND a.expires_at <= $7))
-      AND NOT EXISTS (SELECT FROM annotation_assignment o
-                      WHERE o.item_id = a.item_id AND o.annotator_id = $1 AND o.state <> 'void'
-                        AND NOT (o.state = 'leased' AND o.expires_at <= $7) OFFSET 0)
-      AND NOT EXISTS (SELECT FROM annotation_exclusion x WHERE x.item_id = a.item_id
-                      HAVING bool_or(x.annotator_id = $1)
-                          OR count(*) FILTER (WHERE x.reason <> 'late') >= e.exclusion_limit)
+    SELECT 1 FROM ({ELIGIBLE_POOLS}) AS e CROSS JOIN LATERAL (
+        (SELECT a.id FROM annotation_assignment a
+         WHERE a.pool_id = e.pool_id AND a.state = 'open' AND {FITS_ONCE_SWEPT}
+         ORDER BY a.position LIMIT 1)
+        UNION ALL
+        (SELECT a.id FROM annotation_assignment a
+         WHERE a.state = 'leased' AND a.expires_at <= $7 AND a.pool_id = e.pool_id AND {FITS_ONCE_SWEPT}
+         ORDER BY a.expires_at LIMIT 1)
+    ) AS s
     LIMIT 1
     """,
 )
-"""Whether something fits once the expired leases of the project are swept; for pages, which change nothing.
-Walks from the top, but only in the seconds before the sweep."""
+"""Whether something fits once expired leases are swept; for pages, which change nothing. It looks from the top of each
+pool, but only in the seconds before the sweep."""
+
+
+def fitting(beyond_caps: str) -> str:
+    """SQL: whether an open slot fits, caps minded or not. Slots that somebody has locked count: they may come free."""
+    pools = ELIGIBLE_POOLS.replace("$5", beyond_caps)
+    return f"""EXISTS (
+        SELECT FROM ({pools}) AS e CROSS JOIN LATERAL (
+            SELECT FROM annotation_assignment a
+            WHERE a.pool_id = e.pool_id AND a.state = 'open' AND a.position > e.passed AND {FITS}
+            ORDER BY a.position LIMIT 1) AS s)"""
+
+
+WHY_NOTHING = Statement(
+    "why_nothing",
+    PICK_TYPES,
+    f"""
+    SELECT {fitting("false")}, {fitting("true")}, EXISTS (
+        SELECT FROM annotation_batch b
+        WHERE b.project_id = m.project_id AND b.state = 'open' AND b.purpose = 'work' AND ($2 IS NULL OR b.id = $2)
+          AND (EXISTS (SELECT FROM annotation_pool p WHERE p.batch_id = b.id
+                       AND (SELECT a.position FROM annotation_assignment a
+                            WHERE a.pool_id = p.id AND a.state = 'open' ORDER BY a.position LIMIT 1) IS NOT NULL OFFSET 0)
+               OR EXISTS (SELECT FROM annotation_assignment a
+                          WHERE a.batch_id = b.id AND a.state = 'leased' AND a.purpose = 'work'
+                            AND a.expires_at > '-infinity'))),
+        EXISTS (SELECT FROM annotation_assignment a JOIN annotation_batch b ON b.id = a.batch_id
+                WHERE a.state = 'leased' AND a.expires_at <= $7 AND b.project_id = m.project_id)
+    FROM annotation_membership m WHERE m.id = $1
+    """,
+)
+"""Whether something fits, fits but for caps, is with others, and whether an expired lease may hide more."""
 
 LEASE_AND_AUDIT = """
     lease AS (

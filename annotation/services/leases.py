@@ -97,42 +97,40 @@ def lease_next(*, annotator: Membership, now: datetime, seed: int, batch: Batch 
     "Nothing" is said only after a second look: a slot may be locked by somebody at this moment, and an expired
     lease may hide one, perhaps one that somebody else is sweeping. Both are waited for, with no lock held.
     """
-    found = try_lease(annotator, batch, now, seed, sql.PICK)
+    found, held = try_lease(annotator, batch, now, seed, sql.PICK)
     for _ in range(LOOKS_MAX):
         if found is not None:
             return found
+        reason = reason_for_nothing(annotator, batch, now)
+        if reason is not None:
+            move_places(annotator)
+            return held_again(held) if held else LeaseResult(None, reason=reason)
         while sweep_leases(now, project_id=annotator.project_id, waits=True) == SWEEP_ROWS:
             pass
-        found = try_lease(annotator, batch, now, seed, sql.PICK_WAITING)
-        if found is None:
-            move_places(annotator)
-            reason = reason_for_nothing(annotator, batch, now)
-            if reason is not None:
-                return LeaseResult(None, reason=reason)
-            found = try_lease(annotator, batch, now, seed, sql.PICK)
+        found, held = try_lease(annotator, batch, now, seed, sql.PICK_WAITING)
     raise RuntimeError(f"work for annotator {annotator.pk} was seen {LOOKS_MAX} times and never got")
 
 
 def try_lease(
     annotator: Membership, batch: Batch | None, now: datetime, seed: int, pick: Statement
-) -> LeaseResult | None:
-    """One look, in one transaction. None when nothing is there that this person could get; the look that waits
-    answers what they hold instead."""
+) -> tuple[LeaseResult | None, Lease | None]:
+    """One look, in one transaction: (what came of it, the oldest lease held). None for the first when nothing is there
+    that this person could get."""
     with transaction.atomic():
         standing = standing_of(annotator, now, lock=lock_of(annotator))
         if standing.refusal:
-            return LeaseResult(None, reason=standing.refusal)
+            return LeaseResult(None, reason=standing.refusal), None
         held = [one for one in standing.held if batch is None or one.assignment.batch_id == batch.pk]
         if len(standing.held) >= LEASES_MAX or (standing.is_capped and held):
-            return held_again((held or standing.held)[0])
+            return held_again((held or standing.held)[0]), None
         if standing.training_batch_id is not None:
-            return lease_training(annotator, standing, standing.training_batch_id, now, seed)
+            return lease_training(annotator, standing, standing.training_batch_id, now, seed), None
         if standing.is_capped:
-            return LeaseResult(None, reason="cap_reached")
+            return LeaseResult(None, reason="cap_reached"), None
         row = pick.row(*wanted(annotator, batch, now, draw=random.Random(seed).random(), seed=seed))
         if row is not None:
-            return take_picked(Picked(*row), annotator=annotator, standing=standing, now=now, seed=seed)
-        return held_again(held[0]) if held and pick is sql.PICK_WAITING else None
+            return take_picked(Picked(*row), annotator=annotator, standing=standing, now=now, seed=seed), None
+        return None, held[0] if held else None
 
 
 def lock_annotator(annotator: Membership) -> None:
@@ -333,21 +331,14 @@ def lease_training(
 
 
 def reason_for_nothing(annotator: Membership, batch: Batch | None, now: datetime) -> str | None:
-    """Why there is nothing, or None when there is something after all: it came free meanwhile."""
-    if sql.LOOK.row(*wanted(annotator, batch, now)):
+    """Why there is nothing, or None when there may be something after all: a slot that fits is locked by somebody or
+    came free meanwhile, or an expired lease is still to be swept."""
+    fits, fits_beyond_caps, is_unfinished, has_expired = sql.WHY_NOTHING.one(*wanted(annotator, batch, now))
+    if fits or has_expired:
         return None
-    if sql.LOOK.row(*wanted(annotator, batch, now, beyond_caps=True)):
+    if fits_beyond_caps:
         return "cap_reached"
-    batches = Batch.objects.filter(
-        project_id=annotator.project_id, state=Batch.State.OPEN, purpose=Batch.Purpose.WORK
-    )
-    if batch is not None:
-        batches = batches.filter(pk=batch.pk)
-    waiting = Assignment.objects.filter(pool__batch__in=batches, state=Assignment.State.OPEN)
-    leased = Assignment.objects.filter(
-        batch__in=batches, state=Assignment.State.LEASED, purpose=Assignment.Purpose.WORK
-    )
-    return "nothing_left_for_you" if waiting.exists() or leased.exists() else "batch_done"
+    return "nothing_left_for_you" if is_unfinished else "batch_done"
 
 
 def move_places(annotator: Membership) -> None:
@@ -403,9 +394,20 @@ def why_nothing(annotator: Membership, now: datetime) -> str | None:
         return "not_qualified" if has_used_all_tries(annotator, standing.training_batch_id) else None
     if standing.is_capped:
         return "cap_reached"
-    if sql.LOOK_EXPIRED.row(*wanted(annotator, None, now)):
-        return None
-    return reason_for_nothing(annotator, None, now)
+    reason = reason_for_nothing(annotator, None, now)
+    if reason is None and not sql.LOOK.row(*wanted(annotator, None, now)):
+        # Only expired leases are in the way of an answer: what would be left once they are swept?
+        found = sql.LOOK_EXPIRED.row(*wanted(annotator, None, now))
+        return None if found else reason_after_sweep(annotator, now)
+    return reason
+
+
+def reason_after_sweep(annotator: Membership, now: datetime) -> str:
+    """As `reason_for_nothing` will say it, for somebody whom nothing fits, expired leases or not."""
+    _, fits_beyond_caps, is_unfinished, _ = sql.WHY_NOTHING.one(*wanted(annotator, None, now))
+    if fits_beyond_caps:
+        return "cap_reached"
+    return "nothing_left_for_you" if is_unfinished else "batch_done"
 
 
 # Giving back.

@@ -133,7 +133,7 @@ class Running(Instance):
     def start_flushed_import(self, project: str, **settings: Any) -> str:
         """Ask for an import and empty the queue before a worker has read of it; answers the id of its job."""
         readers = self.worker()
-        signal_all(readers, signal.SIGSTOP)
+        self.stop_at_rest(readers)
         try:
             job = self.start_import(project, **settings)
             flushed = self.sql(
@@ -144,6 +144,19 @@ class Running(Instance):
             signal_all(readers, signal.SIGCONT)
         assert any(job in message for (message,) in flushed), "the message was there to be lost"
         return job
+
+    def stop_at_rest(self, processes: Any) -> None:
+        """Stop them between two transactions: one that is stopped inside would keep its locks, and the web server
+        would wait for those."""
+        for _ in range(200):
+            signal_all(processes, signal.SIGSTOP)
+            time.sleep(0.02)
+            busy = "SELECT 1 FROM pg_stat_activity WHERE usename = 'concord' AND state <> 'idle'"
+            if not self.sql(busy):
+                return
+            signal_all(processes, signal.SIGCONT)
+            time.sleep(0.03)
+        raise AssertionError("the worker is never at rest")
 
     def finished(self, job: str) -> dict[str, Any]:
         """The job at its end, as its owner sees it; fails the test unless it succeeded."""
