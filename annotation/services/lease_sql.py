@@ -18,7 +18,9 @@ STANDING = Statement(
         coalesce((SELECT l.ordinal FROM annotation_lease l WHERE l.annotator_id = m.id
                   ORDER BY l.ordinal DESC LIMIT 1), 0),
         CASE WHEN p.daily_cap IS NOT NULL THEN
-            (SELECT count(*) FROM annotation_judgment j JOIN annotation_assignment t ON t.id = j.assignment_id
+            (SELECT count(*) FROM annotation_judgment j
+             CROSS JOIN LATERAL (
+                 SELECT t.purpose FROM annotation_assignment t WHERE t.id = j.assignment_id OFFSET 0) AS t
              WHERE j.annotator_id = m.id AND j.created_at >= $3 AND j.supersedes_id IS NULL
                AND t.purpose <> 'training')
         END,
@@ -46,8 +48,9 @@ def under_limit(category: str, project: str) -> str:
         SELECT FROM annotation_exposurelimit x
         WHERE x.project_id = {project} AND x.category = {category} AND x.per_day <=
             (SELECT count(DISTINCT a.item_id) FROM annotation_lease l
-             JOIN annotation_assignment a ON a.id = l.assignment_id
-             JOIN annotation_item i2 ON i2.id = a.item_id
+             CROSS JOIN LATERAL (
+                 SELECT a.item_id FROM annotation_assignment a WHERE a.id = l.assignment_id OFFSET 0) AS a
+             CROSS JOIN LATERAL (SELECT i.category FROM annotation_item i WHERE i.id = a.item_id OFFSET 0) AS i2
              WHERE l.annotator_id = $1 AND l.leased_at >= $6 AND i2.category = x.category)))"""
 
 
@@ -189,7 +192,8 @@ WHY_NOTHING = Statement(
         WHERE b.project_id = m.project_id AND b.state = 'open' AND b.purpose = 'work' AND ($2 IS NULL OR b.id = $2)
           AND (EXISTS (SELECT FROM annotation_pool p WHERE p.batch_id = b.id
                        AND (SELECT a.position FROM annotation_assignment a
-                            WHERE a.pool_id = p.id AND a.state = 'open' ORDER BY a.position LIMIT 1) IS NOT NULL OFFSET 0)
+                            WHERE a.pool_id = p.id AND a.state = 'open'
+                            ORDER BY a.position LIMIT 1) IS NOT NULL OFFSET 0)
                OR EXISTS (SELECT FROM annotation_assignment a
                           WHERE a.batch_id = b.id AND a.state = 'leased' AND a.purpose = 'work'
                             AND a.expires_at > '-infinity'))),
