@@ -33,7 +33,10 @@ def page() -> str:
                 line for line in statement.plan() if not re.match(r"\s*(Output|Query Identifier):", line)
             ]
         read = sorted(set(re.findall(r"Seq Scan on (?:public\.)?(\w+)", "\n".join(lines))))
-        note = ", ".join(f"`{table}` ({rows[table]:,} rows)" for table in read)
+        note = ", ".join(
+            f"`{table}` ({rows[table]:,} rows)" if rows[table] >= 0 else f"`{table}` (a few rows)"
+            for table in read
+        )
         text += f"## {name}\n\n"
         text += f"Reads whole: {note}.\n\n" if read else ""
         text += "```\n" + "\n".join(lines) + "\n```\n\n"
