@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 CHUNK_BYTES = 65_536
 
 
-class Wire:
+class Wire(ABC):
     """A server on a free port of the loopback, in a thread of its own for the length of a `with`."""
 
     port: int
@@ -35,9 +36,9 @@ class Wire:
         self._thread.join()
         self._loop.close()
 
+    @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection that came in, to its end."""
-        raise NotImplementedError
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
