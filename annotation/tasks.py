@@ -8,7 +8,7 @@ from annotation.jobs import run_claimed, sweep_jobs
 from annotation.metrics import count_sweep
 from annotation.nightly import enqueue_check
 from annotation.periodic import periodic_checks
-from annotation.services.leases import sweep_leases
+from annotation.services.returning import sweep_leases
 
 
 @shared_task(name="annotation.tasks.run_job")

@@ -26,7 +26,8 @@ from annotation.services.judgments import (
     submit_judgment,
     undo_judgment,
 )
-from annotation.services.leases import PUBLIC_ATTEMPT, Shown, extend_lease, lease_next, release_assignment
+from annotation.services.leases import PUBLIC_ATTEMPT, Shown, lease_next
+from annotation.services.returning import extend_lease, release_assignment
 
 UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

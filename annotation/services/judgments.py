@@ -31,17 +31,10 @@ from annotation.models import (
 )
 from annotation.selectors import screen_from, screen_of
 from annotation.services import judgment_sql as sql
-from annotation.services.leases import (
-    CANNOT_JUDGE,
-    exclude,
-    give_back,
-    lock_annotator,
-    lock_of,
-    lock_slot,
-    move_place,
-    write_lease,
-)
+from annotation.services.leases import move_place, write_lease
+from annotation.services.locks import lock_annotator, lock_of, lock_slot
 from annotation.services.overlap import add_slots, continue_item
+from annotation.services.returning import CANNOT_JUDGE, exclude, give_back
 from annotation.services.training import conclude_try, feedback_on
 from annotation.statements import load, width
 

@@ -14,7 +14,7 @@ from annotation.errors import Refused
 from annotation.models import Assignment, Batch, Item, Pool, User
 from annotation.models.assignment import NEXT_POSITION
 from annotation.registry import Registry
-from annotation.services.leases import lock_pools
+from annotation.services.locks import lock_pools
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from annotation.models import (
     ProtocolVersion,
     User,
 )
-from annotation.services.leases import lock_pools
+from annotation.services.locks import lock_pools
 from annotation.services.people import new_pseudonym
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")

@@ -8,7 +8,7 @@ from django.db import transaction
 from annotation.errors import Refused
 from annotation.models import Assignment, Batch, Judgment, User
 from annotation.services.judgments import void_assignment
-from annotation.services.leases import lock_annotator, lock_slot
+from annotation.services.locks import lock_annotator, lock_slot
 
 REASON_MAX = 200
 

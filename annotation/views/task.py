@@ -31,7 +31,8 @@ from annotation.services.judgments import (
     submit_judgment,
     undo_judgment,
 )
-from annotation.services.leases import held_leases, lease_next, needs_consent, release_assignment
+from annotation.services.leases import held_leases, lease_next, needs_consent
+from annotation.services.returning import release_assignment
 from annotation.views.signed_in import SignedInRequest, View, signed_in
 from annotation.views.task_page import Facts, TaskPage, render_task
 

@@ -17,8 +17,8 @@ from annotation.authentication import TokenAuthentication
 from annotation.jobs import run_claimed
 from annotation.models import ApiToken, AuditEvent, Batch, Exclusion, Job, Membership, User
 from annotation.panels import Panel, overview_panels
-from annotation.services.leases import sweep_leases
 from annotation.services.people import create_token
+from annotation.services.returning import sweep_leases
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db

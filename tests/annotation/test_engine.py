@@ -16,9 +16,10 @@ from annotation.services.judgments import (
     submit_judgment,
     undo_judgment,
 )
-from annotation.services.leases import extend_lease, lease_next, release_assignment, sweep_leases
+from annotation.services.leases import lease_next
 from annotation.services.people import give_consent
 from annotation.services.projects import publish_consent_text, publish_guideline
+from annotation.services.returning import extend_lease, release_assignment, sweep_leases
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db

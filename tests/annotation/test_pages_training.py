@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from annotation.models import Assignment, Judgment, Membership, TrainingTry
 from annotation.services.batches import staff_batch
-from annotation.services.leases import sweep_leases
 from annotation.services.people import pause_annotator
 from annotation.services.projects import publish_consent_text, set_limits
+from annotation.services.returning import sweep_leases
 from annotation.services.training import qualify
 from tests.annotation.browsing import signed_in
 from tests.annotation.test_pages_annotator import filled, lease

@@ -20,8 +20,9 @@ from django.utils import timezone
 from annotation.api.work import protocol_json
 from annotation.models import Assignment, Batch, Exclusion, Lease, Pool, PoolPlace
 from annotation.services.judgments import PLACE_STEP
-from annotation.services.leases import move_place, sweep_leases
+from annotation.services.leases import move_place
 from annotation.services.overlap import set_priorities
+from annotation.services.returning import sweep_leases
 from tests.annotation.browsing import signed_in
 from tests.annotation.engine.people import add_gold, training_batch
 from tests.annotation.test_api_work import Api

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from annotation.models import Assignment, Lease
-from annotation.services import judgments, leases
+from annotation.services import judgments, leases, returning
 from tests.annotation.slot_life.machine import SlotLife
 
 pytestmark = pytest.mark.django_db
@@ -56,12 +56,13 @@ def nothing(*args: Any, **kwargs: Any) -> int:
 
 
 def test_control_sweeping_that_clears_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(returning, "sweep_leases", nothing)
     monkeypatch.setattr(leases, "sweep_leases", nothing)
     goes_wrong("nothing_left_for_you was said|0 leases were swept|slots are not")
 
 
 def test_control_a_release_that_excludes_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "exclude", nothing)
+    monkeypatch.setattr(returning, "exclude", nothing)
     goes_wrong("an item came to a person again|a lease where nothing fits|exclusions are not")
 
 

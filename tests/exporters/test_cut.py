@@ -15,8 +15,8 @@ from annotation.errors import Refused
 from annotation.jobs import JobFailed, JobSuperseded, Progress, claim_job, run_claimed
 from annotation.models import AuditEvent, ConsentText, Item, Job, Judgment
 from annotation.services.judgments import Submission, correct_judgment, undo_judgment
-from annotation.services.leases import sweep_leases
 from annotation.services.people import give_consent
+from annotation.services.returning import sweep_leases
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.selectors import latest_release
 from exporters.services import beating, cut_release, fail_abandoned_releases, next_version, start_release

@@ -20,7 +20,7 @@ from django.db.utils import DatabaseError
 from annotation.errors import Refused
 from annotation.invariants import violations
 from annotation.models import Assignment, Judgment, Lease, Membership
-from annotation.services import judgment_sql, judgments, lease_sql, leases
+from annotation.services import judgment_sql, judgments, lease_sql, leases, returning
 from annotation.statements import Statement
 from tests.factories import NOW, World, make_world
 
@@ -157,7 +157,7 @@ def test_a_late_answer_and_a_lease_of_the_same_person_do_not_collide() -> None:
         start = round_number * batch.lease_seconds * 2
         lease = world.lease(annotator, after=start)
         later = start + batch.lease_seconds
-        leases.sweep_leases(NOW + timedelta(seconds=later))
+        returning.sweep_leases(NOW + timedelta(seconds=later))
         errors = together(
             partial(world.submit, lease, after=later), partial(world.lease, annotator, after=later)
         )

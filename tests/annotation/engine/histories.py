@@ -10,9 +10,10 @@ from annotation.errors import Refused
 from annotation.models import Assignment, Batch, Judgment, Lease, Membership
 from annotation.services.batches import close_batch
 from annotation.services.judgments import correct_judgment
-from annotation.services.leases import lease_next, release_assignment, sweep_leases, why_nothing
+from annotation.services.leases import lease_next, why_nothing
 from annotation.services.overlap import raise_overlap, set_priorities
 from annotation.services.projects import set_limits
+from annotation.services.returning import release_assignment, sweep_leases
 from tests.annotation.engine.people import correction, offers, prefer, wrong_places
 from tests.factories import World
 

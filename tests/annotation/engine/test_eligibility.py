@@ -10,10 +10,11 @@ from annotation.errors import Refused
 from annotation.models import Assignment, AuditEvent, Judgment, Membership
 from annotation.services.batches import close_batch, staff_batch
 from annotation.services.judgments import correct_judgment
-from annotation.services.leases import extend_lease, lease_next, release_assignment, sweep_leases, why_nothing
+from annotation.services.leases import lease_next, why_nothing
 from annotation.services.overlap import set_priorities
 from annotation.services.people import describe_annotator, give_consent, pause_annotator, resume_annotator
 from annotation.services.projects import publish_consent_text, set_limits
+from annotation.services.returning import extend_lease, release_assignment, sweep_leases
 from tests.annotation.engine.people import (
     DAY,
     MINUTE,

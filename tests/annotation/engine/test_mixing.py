@@ -12,10 +12,11 @@ from annotation.errors import Refused
 from annotation.models import Assignment, AuditEvent, Batch, Exclusion, Judgment, Lease, Membership
 from annotation.selectors import annotator_progress, batch_counts
 from annotation.services.judgments import correct_judgment
-from annotation.services.leases import lease_next, release_assignment, sweep_leases
+from annotation.services.leases import lease_next
 from annotation.services.overlap import raise_overlap
 from annotation.services.people import describe_annotator
 from annotation.services.projects import set_limits
+from annotation.services.returning import release_assignment, sweep_leases
 from comparisons.selectors import criterion_ratings, pairwise_outcomes, work_judgments
 from exporters.snapshot import releasable_judgments
 from tests.annotation.engine.people import MINUTE, add_gold, answer, correction, refuse, take

@@ -9,8 +9,8 @@ from annotation.errors import Refused
 from annotation.models import Assignment, AuditEvent, Batch, Item, Judgment, Membership
 from annotation.services.batches import close_batch
 from annotation.services.judgments import correct_judgment
-from annotation.services.leases import release_assignment
 from annotation.services.overlap import raise_overlap, saving_of
+from annotation.services.returning import release_assignment
 from comparisons.overlap import certainty
 from tests.annotation.engine.people import (
     answer,

@@ -14,15 +14,11 @@ from django.db import DatabaseError, connections, transaction
 from annotation.models import Assignment, Batch, Item, Judgment, Lease, Membership, Pool, PoolPlace
 from annotation.services import judgments
 from annotation.services.judgments import correct_judgment
-from annotation.services.leases import (
-    extend_lease,
-    lease_next,
-    release_assignment,
-    sweep_leases,
-)
+from annotation.services.leases import lease_next
 from annotation.services.overlap import raise_overlap, set_priorities
 from annotation.services.people import describe_annotator
 from annotation.services.projects import set_limits
+from annotation.services.returning import extend_lease, release_assignment, sweep_leases
 from tests.annotation.engine.histories import History
 from tests.annotation.engine.people import (
     MINUTE,

@@ -11,8 +11,9 @@ from annotation.models import Assignment, AuditEvent, Exclusion, Judgment, Membe
 from annotation.selectors import batch_counts
 from annotation.services.batches import close_batch
 from annotation.services.judgments import Submission, correct_judgment, submit_judgment, undo_judgment
-from annotation.services.leases import lease_next, release_assignment, sweep_leases
+from annotation.services.leases import lease_next
 from annotation.services.projects import set_limits
+from annotation.services.returning import release_assignment, sweep_leases
 from annotation.services.training import qualify
 from comparisons.selectors import work_judgments
 from exporters.snapshot import releasable_judgments

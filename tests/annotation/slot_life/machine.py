@@ -24,7 +24,7 @@ from annotation.access import access_annotator, access_judgment, access_lease
 from annotation.errors import Refused
 from annotation.invariants import violations
 from annotation.models import Assignment, Exclusion, Item, Judgment, Lease, Membership, Receipt
-from annotation.services import judgments, leases
+from annotation.services import judgments, leases, returning
 from annotation.services.batches import close_batch
 from annotation.services.overlap import raise_overlap, set_priorities
 from annotation.services.people import give_consent, pause_annotator, resume_annotator
@@ -226,12 +226,12 @@ class SlotLife(RuleBasedStateMachine):
         is_held = slot.state == "leased" and slot.holder == given.person
         if not is_held or slot.expires_at is None or slot.expires_at <= self.now:
             with refused("lease_over"):
-                leases.extend_lease(annotator=lease.annotator, assignment=lease.assignment, now=self.now)
+                returning.extend_lease(annotator=lease.annotator, assignment=lease.assignment, now=self.now)
             return
-        leases.extend_lease(annotator=lease.annotator, assignment=lease.assignment, now=self.now)
+        returning.extend_lease(annotator=lease.annotator, assignment=lease.assignment, now=self.now)
         slot.expires_at = self.now + timedelta(seconds=LEASE_SECONDS)
 
-    @rule(who=who, which=which, reason=st.sampled_from(leases.RELEASE_REASONS))
+    @rule(who=who, which=which, reason=st.sampled_from(returning.RELEASE_REASONS))
     def release(self, who: int, which: int, reason: str) -> None:
         given = self.lease_given(who, which)
         if given is None:
@@ -240,7 +240,7 @@ class SlotLife(RuleBasedStateMachine):
         lease = self.lease_of_request(given)
         if lease is None:
             return
-        leases.release_assignment(
+        returning.release_assignment(
             annotator=lease.annotator, assignment=lease.assignment, reason=reason, now=self.now
         )
         if slot.state == "leased" and slot.holder == given.person:
@@ -253,7 +253,7 @@ class SlotLife(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        swept = leases.sweep_leases(self.now)
+        swept = returning.sweep_leases(self.now)
         assert swept == self.model.sweep(self.now), f"{swept} leases were swept"
 
     # Answers
