@@ -3,21 +3,20 @@
 import json
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from annotation.jobs import run_claimed
 from annotation.models import Batch, Job
 from annotation.services.batches import start_import
 from tests.annotation.hostile import payloads
 from tests.e2e.conftest import PHONE, WIDE, OpenPage
+from tests.e2e.looks import faults, overflow
 from tests.factories import World, make_world
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 BAD = b'{"id": "a", "prompt": "", "completions": [{"content": "x"}]}\n{broken\n'
 GOOD = json.dumps({"id": "a", "prompt": "Q", "completions": [{"content": "x"}, {"content": "y"}]}).encode()
 
@@ -37,16 +36,6 @@ def world(transactional_db: None) -> World:
         for _ in range(4):
             world.judge(annotator)
     return world
-
-
-def faults(page: Page) -> list[str]:
-    """What axe finds, each with the first element it found it on."""
-    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
-    return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in results.response["violations"]]
-
-
-def overflow(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])

@@ -5,19 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from annotation import jobs
 from annotation.jobs import JobFailed, Progress, enqueue_job, run_claimed
 from annotation.models import Job
 from tests.e2e.conftest import PHONE, WIDE, OpenPage
+from tests.e2e.looks import faults, overflow
 from tests.factories import World, make_world
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 def crashing(job: Job, progress: Progress) -> dict[str, Any]:
@@ -58,15 +56,6 @@ def world(transactional_db: None) -> Iterator[World]:
 
 def queue(world: World, kind: str, key: int) -> Job:
     return enqueue_job(kind=kind, key=str(key), project=world.project, actor=world.lead, now=timezone.now())
-
-
-def faults(page: Page) -> list[str]:
-    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
-    return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in results.response["violations"]]
-
-
-def overflow(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])

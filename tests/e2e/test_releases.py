@@ -1,13 +1,13 @@
 """An engineer cuts a release in the browser and watches it become frozen."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from annotation.jobs import run_claimed
 from annotation.models import Job
 from tests.e2e.conftest import PHONE, WIDE, OpenPage
+from tests.e2e.looks import faults, overflow
 from tests.exporters.releases import cut, judged_world
 from tests.factories import World
 
@@ -56,11 +56,4 @@ def test_the_pages_are_accessible_and_fit(
     for rest in ("", "/1"):
         page.goto(f"/projects/{world.project.slug}/releases{rest}")
         assert faults(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-
-
-def faults(page: Page) -> list[str]:
-    return [
-        f"{found['id']}: {found['nodes'][0]['html'][:160]}"
-        for found in Axe().run(page).response["violations"]
-    ]
+        assert overflow(page) == 0
