@@ -80,6 +80,7 @@ def task_context(page: TaskPage) -> dict[str, Any]:
     else:
         progress = shown_progress(page.annotator, assignment.batch)
     return {
+        "kind": screen.protocol.kind,
         "project": page.annotator.project,
         "batch_name": assignment.batch.name,
         "guideline": current_guideline(page.annotator.project_id),

@@ -13,8 +13,8 @@ function digitOf(event) {
 }
 
 /**
- * handlers: {digit(d), letter(l), arrow(step), enter(event), help(), isFresh()}.
- * letter and digit answer true when they used the key. isFresh: a task was swapped in under 300 ms ago.
+ * handlers: {digit(d), letter(l), key(event), arrow(step), enter(event), help(), isFresh()}.
+ * digit, letter and key (every other one) answer true when they used the key. isFresh: a task was swapped in under 300 ms ago.
  */
 export function listen(handlers) {
   document.addEventListener("keydown", (event) => {
@@ -55,6 +55,8 @@ export function listen(handlers) {
       const letter = event.key.toLowerCase();
       if (event.repeat && !"jk".includes(letter)) return;
       if (handlers.letter(letter)) event.preventDefault();
+    } else if (handlers.key(event)) {
+      event.preventDefault();
     }
   });
 }
@@ -66,8 +68,4 @@ function pressIn(open, event) {
   if (!button || event.repeat) return;
   event.preventDefault();
   button.click();
-}
-
-export function say(text) {
-  document.getElementById("live").textContent = text;
 }

@@ -1,142 +1,15 @@
-// The judging page: active question, read-to-end facts, active time, sending. The page works without it.
-import { listen, say } from "./keys.js";
-import { showRanking } from "./rank.js";
+// The judging page: checks before sending, sending, buttons, letters. The page works without it.
+import { listen } from "./keys.js";
+import { ask } from "./kinds.js";
+import { $, $$, say } from "./page.js";
+import { activateNamed, answer, firstOpen, startQuestions, step } from "./questions.js";
+import { activeTime, restartTime, scroller, show, startReading, toggleView, unread } from "./reading.js";
 
-const $ = (selector, from = document) => from.querySelector(selector);
-const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
-const root = document.documentElement;
 const FRESH_MS = 300;
-const IDLE_MS = 60_000;
 const SLOW_MS = 400;
 
-let questions = [];
-let active = 0;
 let shownAt = -FRESH_MS;
 let hasAskedUnread = false;
-let activeSeconds = 0;
-let lastSeen = performance.now();
-
-// Questions ------------------------------------------------------------------------------------------
-
-const isVisible = (question) => question.checkVisibility();
-const isAnswered = (question) => question.querySelector(":checked") !== null;
-const isOptional = (question) => "optional" in question.dataset;
-
-function activate(index) {
-  active = index;
-  questions.forEach((question, i) => (question.dataset.active = String(i === index)));
-}
-
-/** The nearest shown question in the direction of `step`; on phones folded criteria count as shown. */
-function step(by) {
-  for (let i = active + by; i >= 0 && i < questions.length; i += by) {
-    if (isVisible(questions[i]) || questions[i].closest("#crits")) return activate(i), true;
-  }
-  return true;
-}
-
-function moveOn() {
-  const tie = $(".tie-why");
-  if (tie && questions[active].querySelector(".ov-t:checked")) return activate(questions.indexOf(tie));
-  const next = questions.findIndex((question, i) => i > active && !isOptional(question));
-  if (next >= 0 && !isOptional(questions[active])) activate(next);
-}
-
-function answer(digit) {
-  const question = questions[active];
-  const radio = question?.querySelector(`input[data-digit="${digit}"]`);
-  if (!radio) return false;
-  radio.checked = true;
-  radio.dispatchEvent(new Event("change", { bubbles: true }));
-  say(radio.getAttribute("aria-label") ?? radio.labels[0].textContent);
-  moveOn();
-  return true;
-}
-
-function count() {
-  const criteria = $$("#crits [data-q]");
-  const label = $("#crit-count");
-  if (label) label.textContent = `Criteria, ${criteria.filter(isAnswered).length} of ${criteria.length} answered`;
-  showRanking();
-}
-
-document.addEventListener("change", (event) => {
-  const radio = event.target;
-  if (radio.matches(".scale input")) $("#now").textContent = radio.getAttribute("aria-label");
-  if (!radio.matches(".tie-why input") && radio.matches(".scale input:not(.ov-t)"))
-    $$(".tie-why :checked").forEach((reason) => (reason.checked = false));
-  count();
-});
-
-document.addEventListener("focusin", (event) => {
-  const holder = event.target.closest("[data-q]") ?? event.target.closest(".rcard")?.querySelector("[data-q]");
-  const index = questions.indexOf(holder);
-  if (index >= 0) activate(index);
-});
-
-// Reading --------------------------------------------------------------------------------------------
-
-const reader = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) markRead(entry.target.dataset.end);
-});
-
-function markRead(label) {
-  const mark = $(`[data-read="${label}"]`);
-  if (!mark || !mark.hidden) return;
-  mark.hidden = false;
-  if ($(`#judge input[name="read_to_end"][value="${label}"]`)) return;
-  const fact = document.createElement("input");
-  Object.assign(fact, { type: "hidden", name: "read_to_end", value: label });
-  $("#judge").append(fact);
-}
-
-/** The shorter response waits in view while the longer one is read. */
-const fitter = new ResizeObserver(() => {
-  const stage = $("#stage");
-  for (const text of $$(".pair .resp-text"))
-    text.style.setProperty("--stick", `${Math.min(48, stage.clientHeight - text.offsetHeight)}px`);
-});
-
-function scroller() {
-  const stage = $("#stage");
-  return stage.scrollHeight > stage.clientHeight ? stage : document.scrollingElement;
-}
-
-function show(label) {
-  const card = $(`#resp-${label}`);
-  if (!card) return false;
-  card.focus({ preventScroll: $("#pair") !== null });
-  const pair = $("#pair");
-  if (pair && pair.scrollWidth > pair.clientWidth) pair.scrollTo({ left: card.offsetLeft - pair.offsetLeft - 14 });
-  return true;
-}
-
-function markTab() {
-  const pair = $("#pair");
-  const isB = pair.scrollLeft > pair.clientWidth / 2;
-  for (const tab of $$("[data-tab]"))
-    (tab.dataset.tab === "b") === isB ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current");
-}
-
-const VIEWS = { text: "plain", layout: "stack" };
-
-function toggleView(name) {
-  if (root.dataset[name]) delete root.dataset[name];
-  else root.dataset[name] = VIEWS[name];
-  pressViews();
-}
-
-function pressViews() {
-  for (const button of $$("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view in root.dataset));
-}
-
-// Active time: visible and touched within the last minute ------------------------------------------------
-
-for (const kind of ["pointermove", "pointerdown", "keydown", "wheel", "touchmove", "scroll"])
-  addEventListener(kind, () => (lastSeen = performance.now()), { passive: true, capture: true });
-setInterval(() => {
-  if (!document.hidden && performance.now() - lastSeen < IDLE_MS) activeSeconds += 1;
-}, 1000);
 
 // Sending --------------------------------------------------------------------------------------------
 
@@ -150,24 +23,29 @@ document.addEventListener(
   (event) => {
     const form = event.target;
     if (form.id !== "judge") return;
-    const open = questions.findIndex((question) => !isOptional(question) && !isAnswered(question));
-    if (open >= 0) {
+    const missing = ask("missing");
+    if (missing) {
       stop(event);
       form.classList.add("tried");
-      if (questions[open].closest("#crits")) unfold("open", true);
-      activate(open);
-      questions[open].querySelector("input").focus({ focusVisible: true });
-      return say(`Please answer ${questions[open].dataset.name}`);
+      missing.focus?.focus({ focusVisible: true });
+      return say(missing.say);
     }
-    const unread = $$("[data-read][hidden]").map((mark) => mark.dataset.read);
-    if (unread.length && !hasAskedUnread) {
+    const open = firstOpen();
+    if (open) {
+      stop(event);
+      form.classList.add("tried");
+      if (open.closest("#crits")) unfold("open", true);
+      open.querySelector("input").focus({ focusVisible: true });
+      return say(`Please answer ${open.dataset.name}`);
+    }
+    if (unread().length && !hasAskedUnread) {
       stop(event);
       hasAskedUnread = true;
-      const text = `Submit without reading ${unread.join(" and ")}?`;
+      const text = `Submit without reading ${unread().join(" and ")}?`;
       $("#submit span").textContent = text;
       return say(text);
     }
-    $("#active-seconds").value = String(activeSeconds);
+    $("#active-seconds").value = String(activeTime());
   },
   true,
 );
@@ -274,7 +152,7 @@ const LETTERS = {
   },
   s: () => {
     unfold("more", true);
-    activate(questions.findIndex((question) => question.dataset.q === "confidence"));
+    activateNamed("confidence");
     say("How sure are you? 1 guess, 2 fairly, 3 sure");
   },
   x: () => $("#cant-button").click(),
@@ -291,12 +169,14 @@ const LETTERS = {
 };
 
 listen({
-  digit: answer,
+  digit: (digit) => ask("digit", digit) || answer(digit),
   arrow: step,
   letter: (letter) => {
+    if (ask("letter", letter)) return true;
     if (letter in LETTERS) return LETTERS[letter](), true;
     return letter <= "h" && show(letter);
   },
+  key: (event) => ask("key", event),
   enter: () => $("#judge").requestSubmit($("#submit")),
   help: () => $("#keys").showModal(),
   isFresh: () => performance.now() - shownAt < FRESH_MS,
@@ -305,16 +185,9 @@ listen({
 // A new item -----------------------------------------------------------------------------------------
 
 function start() {
-  questions = $$("[data-q]");
-  const open = questions.findIndex((question) => !isOptional(question) && !isAnswered(question));
-  const last = questions.findLastIndex((question) => !isOptional(question));
-  activate(open >= 0 ? open : last);
-  for (const end of $$("[data-end]")) reader.observe(end);
-  fitter.disconnect();
-  fitter.observe($("#stage"));
-  $("#pair")?.addEventListener("scroll", markTab, { passive: true });
-  pressViews();
-  count();
+  startQuestions();
+  startReading();
+  ask("start");
 }
 
 document.addEventListener("htmx:afterSettle", (event) => {
@@ -323,7 +196,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const errors = $("#errors");
   if (!errors) {
     hasAskedUnread = false;
-    activeSeconds = 0;
+    restartTime();
   }
   start();
   (errors ?? $("#item-h")).focus();

@@ -1,11 +1,10 @@
 // The ranking so far in one line, e.g. "C > A = D > B", as numbers are chosen on the cards.
-import { say } from "./keys.js";
+import { $, $$, say } from "./page.js";
 
-export function showRanking() {
-  const line = document.getElementById("expr");
-  if (!line) return;
+function showRanking() {
+  const line = $("#expr");
   const tiers = new Map();
-  for (const radio of document.querySelectorAll(".place :checked")) {
+  for (const radio of $$(".place :checked")) {
     const label = radio.name.at(-1);
     tiers.set(Number(radio.value), [...(tiers.get(Number(radio.value)) ?? []), label]);
   }
@@ -20,3 +19,5 @@ export function showRanking() {
   const words = order.map((tier) => tier.join(" and ") + (tier.length > 1 ? " tied" : "")).join(", then ");
   say(missing.length ? `${words}. ${missing.join(", ")} not placed.` : words);
 }
+
+export const ranking = { start: showRanking, changed: showRanking };
