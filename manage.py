@@ -13,6 +13,11 @@ def main() -> None:
         from annotation.runtime.up import main as up
 
         sys.exit(up(sys.argv[2:]))
+    if sys.argv[1:2] == ["restore"]:
+        # So does this one.
+        from annotation.backup.restoring import main as restore
+
+        sys.exit(restore(sys.argv[2:]))
     from django.core.management import execute_from_command_line
 
     import annotation.config.celery  # noqa: F401

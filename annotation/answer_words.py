@@ -11,6 +11,8 @@ from typing import Any
 
 from annotation.models import Criterion
 
+ERASED = "Erased at its author’s wish"
+
 
 @dataclass(frozen=True)
 class Words:
@@ -19,12 +21,31 @@ class Words:
     criterion: str
     text: str
     side: str = ""
+    is_written: bool = False
+    """Whether `text` is what a person wrote at length, line ends and all."""
 
 
 def answer_words(answer: Mapping[str, Any], criteria: Sequence[Criterion]) -> list[Words]:
     """`answer` for each criterion, the overall one first."""
+    if "revision" in answer:
+        return _critique_words(answer, criteria)
+    if "text" in answer:
+        return [_written("Message", answer["text"])]
     ordered = sorted(criteria, key=lambda criterion: (criterion.key != Criterion.OVERALL, criterion.position))
     return [_words(answer, criterion) for criterion in ordered]
+
+
+def _critique_words(answer: Mapping[str, Any], criteria: Sequence[Criterion]) -> list[Words]:
+    names = [criterion.name for criterion in criteria if criterion.key in answer["principles"]]
+    return [
+        Words("Principles broken", ", ".join(names) or "None"),
+        _written("Critique", answer["critique"]),
+        _written("Revision", answer["revision"]),
+    ]
+
+
+def _written(what: str, text: str) -> Words:
+    return Words(what, text, is_written=True) if text else Words(what, ERASED)
 
 
 def _words(answer: Mapping[str, Any], criterion: Criterion) -> Words:

@@ -28,7 +28,16 @@ class ConsoleForm(forms.Form):
 
 
 WHOLE_MAX = 2**31 - 1
-STAFFING = ("purpose", "overlap_policy", "overlap_max", "skill", "cap_per_annotator", "priority")
+STAFFING = (
+    "purpose",
+    "overlap_policy",
+    "overlap_max",
+    "skill",
+    "cap_per_annotator",
+    "priority",
+    "pay_per_item",
+    "pay_currency",
+)
 SHARES = {"pass_percent": "pass_share", "gold_percent": "gold_share", "repeat_percent": "repeat_share"}
 
 
@@ -125,6 +134,23 @@ class ImportForm(ConsoleForm):
     priority = whole_field(
         "Priority", -WHOLE_MAX, WHOLE_MAX, "Of two open batches, the higher comes first.", 0
     )
+
+    pay_per_item = forms.DecimalField(
+        label="Pay for an item",
+        required=False,
+        help_text="Annotators see it with the time an item takes. Left empty, no page shows money.",
+        widget=forms.NumberInput(attrs={"class": "field short num", "step": "any"}),
+    )
+    pay_currency = forms.CharField(
+        label="In the currency",
+        required=False,
+        max_length=3,
+        help_text="Three letters, such as GBP.",
+        widget=forms.TextInput(attrs={"class": "field short", "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def clean_pay_currency(self) -> str:
+        return str(self.cleaned_data["pay_currency"]).upper()
 
     def __init__(self, *args: Any, protocol: ProtocolVersion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,16 +8,20 @@ that crashes is tried again after a wait, at most TRIES_MAX times; then the job 
 Cancelling and trying again, which people ask for, are in `annotation.services.jobs`.
 """
 
+import threading
+import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import psycopg
 import structlog
 from celery import current_app
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from kombu import pools
@@ -28,8 +32,16 @@ from annotation.metrics import count_job
 from annotation.models import Job, Project, User
 from annotation.registry import Registry
 
-HEARTBEAT_SECONDS = 60
-"""A running job whose heartbeat is older belongs to a dead worker."""
+BEAT_SECONDS = 10.0
+"""How often a running job shows that its worker lives, whatever its handler does meanwhile."""
+HEARTBEAT_SECONDS = 35
+"""A running job whose heartbeat is older belongs to a dead worker.
+
+Three beats may get lost (a database that restarts, a busy machine) before a worker is taken for dead. With the
+sweep's 10 s, and some more until a new worker has started, a job goes on within 60 s of its worker's death.
+"""
+SILENT_SECONDS = 600.0
+"""A handler that has not reported for so long is stuck: its heart stops, and the sweep takes the job back."""
 RESEND_SECONDS = 15
 TRIES_MAX = 4
 WAIT_SECONDS, WAIT_FACTOR, WAIT_SECONDS_MAX = 5, 6, 180
@@ -64,9 +76,10 @@ class JobCancelled(JobSuperseded):
 
 @dataclass(frozen=True)
 class Progress:
-    """Reports how far a job is. Also its heartbeat: call it at least every half minute."""
+    """Reports how far a job is. Call it at least every few minutes: whoever is silent for SILENT_SECONDS is stuck."""
 
     job: Job
+    on_report: Callable[[], None] = lambda: None
 
     def __call__(self, share: float) -> None:
         """`share` in [0, 1]. Raises JobSuperseded when the job is no longer this worker's, JobCancelled on a wish.
@@ -74,6 +87,7 @@ class Progress:
         The state stays running until the handler has ended: it may call this inside a transaction, which
         the exception rolls back.
         """
+        self.on_report()
         ours = runs_of(self.job)
         goes_on = ours.filter(cancel_wanted_at__isnull=True).update(
             progress=min(max(share, 0.0), 1.0), heartbeat_at=timezone.now()
@@ -129,7 +143,7 @@ def enqueue_job(
 
 
 def send_job(job: Job) -> None:
-    """Wake a worker. A broker that is away is no harm: the sweep sends again.
+    """Wake a worker. A broker that is away or has lost its queue is no harm: the sweep sends again.
 
     Its own connections, which give up in a fraction of a second: a request waits for this.
     """
@@ -146,6 +160,9 @@ def send_job(job: Job) -> None:
             )
     except OperationalError:
         log.warning("job_not_sent", job=str(job.pk), kind=job.kind)
+    except psycopg.Error as error:
+        # A queue in PostgreSQL that is there and refuses (its schema or a right is missing) does not mend itself.
+        log.error("job_not_sent", job=str(job.pk), kind=job.kind, reason=" ".join(str(error).split()))
 
 
 def run_claimed(job_id: str, now: datetime) -> None:
@@ -154,7 +171,8 @@ def run_claimed(job_id: str, now: datetime) -> None:
     if job is None:
         return
     try:
-        result = job_handlers.get(job.kind)(job, Progress(job))
+        with beating(job) as on_report:
+            result = job_handlers.get(job.kind)(job, Progress(job, on_report))
     except JobCancelled:
         finish_cancelled(job, timezone.now())
     except JobSuperseded:
@@ -171,6 +189,49 @@ def run_claimed(job_id: str, now: datetime) -> None:
         raise
     else:
         finish_job(job, Job.State.SUCCEEDED, result=result)
+
+
+@contextmanager
+def beating(job: Job) -> Iterator[Callable[[], None]]:
+    """Keep the job's heartbeat going from a thread, over a connection of its own; yields what notes a report.
+
+    Death of the process stops it, a long query, commit or calculation does not. A caller's transaction is the
+    exception: there the job may be visible to nobody else.
+    """
+    if connection.in_atomic_block:
+        yield lambda: None
+        return
+    reported, stop = [time.monotonic()], threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(BEAT_SECONDS):
+            if time.monotonic() - reported[0] > SILENT_SECONDS:
+                log.error("job_is_stuck", job=str(job.pk), kind=job.kind, silent_seconds=SILENT_SECONDS)
+                return
+            try:
+                beat_once(job)
+            except Error:  # the database is away or restarts: the next beat tells
+                log.warning("job_heartbeat_failed", job=str(job.pk), kind=job.kind)
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=beat, daemon=True, name="job-heartbeat")
+    thread.start()
+    try:
+        yield lambda: reported.__setitem__(0, time.monotonic())
+    finally:
+        stop.set()
+        thread.join()
+
+
+def beat_once(job: Job) -> None:
+    """Move the heartbeat, unless somebody holds the row: the handler that stores its outcome, which the sweep
+    leaves alone as well. Waiting for that one would hold up its own end."""
+    with transaction.atomic():
+        held = runs_of(job).select_for_update(no_key=True, skip_locked=True).first()
+        if held is not None:
+            held.heartbeat_at = timezone.now()
+            held.save(update_fields=["heartbeat_at"])
 
 
 def claim_job(job_id: str, now: datetime) -> Job | None:

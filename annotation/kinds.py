@@ -76,6 +76,8 @@ class ProtocolSpec:
     overlap: int
     ties_allowed: bool
     criteria: Sequence[CriterionSpec]
+    top: int | None = None
+    """Of a ranking: how many completions have to be placed; None: all."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class JudgmentKind(Protocol):
     name: str
     template_name: str
     """The full judging page, e.g. ``annotation/task_pairwise.html``."""
+    writes_text: bool
+    """Whether people write at length: then the server keeps their drafts, and the browser none (ui-spec 8)."""
     completions_min: int
     completions_max: int
 

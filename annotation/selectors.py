@@ -36,10 +36,10 @@ def screen_of(assignment: Assignment, display_order: Sequence[int]) -> Screen:
 
 
 COMPLETIONS_JSON = """
-    (SELECT json_agg(json_build_array(c.id, c.position, c.messages) ORDER BY c.position)::text
+    (SELECT coalesce(json_agg(json_build_array(c.id, c.position, c.messages) ORDER BY c.position)::text, '[]')
      FROM annotation_completion c WHERE c.item_id = {item})
 """
-"""SQL: an item's completions as one JSON value, for queries that are asked all day."""
+"""SQL: an item's completions, if it has any, as one JSON value, for queries that are asked all day."""
 
 
 def screen_from(protocol_id: int, completions: str, display_order: Sequence[int]) -> Screen:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import console, jobs, settings_page, staffing
+from annotation.views import console, jobs, reports, settings_page, staffing
 
 urlpatterns = [
     path("projects", console.projects, name="projects"),
@@ -25,11 +25,12 @@ urlpatterns = [
         name="member_qualify",
     ),
     path("projects/<slug:slug>/limits", staffing.limits, name="limits"),
+    path("projects/<slug:slug>/reports/<int:pk>/handled", reports.report_handled, name="report_handled"),
     path("projects/<slug:slug>/jobs", jobs.jobs, name="jobs"),
     path("jobs/<uuid:job_id>", console.job, name="job"),
     path("jobs/<uuid:job_id>/cancel", jobs.job_cancel, name="job_cancel"),
     path("jobs/<uuid:job_id>/retry", jobs.job_retry, name="job_retry"),
     path("settings", settings_page.settings, name="settings"),
-    path("settings/tokens", settings_page.token_create, name="token_create"),
+    path("settings/tokens", settings_page.tokens, name="tokens"),
     path("settings/tokens/<int:pk>/revoke", settings_page.token_revoke, name="token_revoke"),
 ]

@@ -21,7 +21,10 @@ class ComparisonsConfig(AppConfig):
         from comparisons.panels import agreement_panel
 
         register_kinds()
-        tables = ("pairwiseanswer", "rankinganswer", "ratinganswer", "spanmark")
+        tables = (
+            *("pairwiseanswer", "rankinganswer", "ratinganswer", "spanmark"),
+            *("demonstrationanswer", "critiqueanswer", "critiqueprinciple"),
+        )
         answers = immutable_tables(*(f"comparisons_{table}" for table in tables))
         invariants.register(
             "I12 answers", Invariant("I12", "answers carry an enabled trigger that forbids change", answers)

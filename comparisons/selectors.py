@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations, groupby
 from operator import itemgetter
@@ -10,7 +10,14 @@ from operator import itemgetter
 from django.db.models import QuerySet
 
 from annotation.models import Judgment, Project
-from comparisons.models import AgreementReport, PairwiseAnswer, RankingAnswer, RatingAnswer
+from comparisons.models import (
+    AgreementReport,
+    CritiqueAnswer,
+    DemonstrationAnswer,
+    PairwiseAnswer,
+    RankingAnswer,
+    RatingAnswer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,20 @@ class PairwiseOutcome:
     first: int
     second: int
     preference: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """What one judgment says in words of its own: a demonstration, or a revision of `completion`.
+
+    `is_preferred`: a revision that changed something. Its author prefers it over the completion, whatever the
+    others say; nobody was asked to compare the two.
+    """
+
+    judgment: int
+    item: int
+    completion: int | None
+    is_preferred: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,9 @@ def pairwise_outcomes(
 ) -> Iterator[PairwiseOutcome]:
     """Every pair of completions that `judgments` compare, in order of judgment and criterion.
 
-    A ranking or rating of N completions gives N(N−1)/2 outcomes. One query for each kind of answer.
+    A ranking or rating of N completions gives N(N−1)/2 outcomes. One query for each kind of answer. A critique gives
+    none: its revision is no completion and no second person saw it, so there is nothing to agree or aggregate on
+    (docs/how-to/add-a-judgment-kind.md). `written_texts` has it.
     """
     yield from _from_pairwise(judgments, criterion)
     yield from _from_places(judgments, criterion, RankingAnswer.objects.all(), "rank", best_is_low=True)
@@ -114,6 +137,28 @@ def _from_places(
         judgment, item, annotator, name = key
         for (*_, first, a), (*_, second, b) in combinations(placed, 2):
             yield PairwiseOutcome(judgment, item, annotator, name, first, second, sign * (a - b))
+
+
+def written_texts(judgments: QuerySet[Judgment]) -> Iterator[WrittenText]:
+    """Every demonstration and revision of `judgments` that was not erased, in order of judgment for each kind."""
+    demonstrations = DemonstrationAnswer.objects.filter(judgment__in=judgments, erased_at__isnull=True)
+    for pk, item in demonstrations.order_by("judgment_id").values_list("judgment_id", "judgment__item_id"):
+        yield WrittenText(pk, item, None, is_preferred=False)
+    critiques = CritiqueAnswer.objects.filter(judgment__in=judgments, erased_at__isnull=True)
+    rows = critiques.order_by("judgment_id").values_list(
+        "judgment_id", "judgment__item_id", "completion_id", "is_changed"
+    )
+    for pk, item, completion, is_changed in rows:
+        yield WrittenText(pk, item, completion, is_preferred=is_changed)
+
+
+def texts_of(judgments: Collection[int]) -> dict[int, str]:
+    """Judgment → its demonstration or revision; without those that were erased."""
+    found: dict[int, str] = {}
+    for model, column in ((DemonstrationAnswer, "text"), (CritiqueAnswer, "revision")):
+        rows = model._default_manager.filter(judgment__in=judgments, erased_at__isnull=True)
+        found.update(rows.values_list("judgment_id", column))
+    return found
 
 
 def criterion_ratings(judgments: QuerySet[Judgment]) -> list[CriterionRatings]:

@@ -9,18 +9,25 @@ class ExportersConfig(AppConfig):
     name = "exporters"
 
     def ready(self) -> None:
+        from annotation.backup.making import stored_files
         from annotation.invariants import invariants
         from annotation.jobs import register_job
         from annotation.panels import NavigationEntry, overview_panels, project_navigation
         from annotation.periodic import periodic_checks
         from exporters.formats import export_formats
         from exporters.formats.preference import preference
+        from exporters.formats.prompt_completion import prompt_completion
         from exporters.invariants import RELEASED_ROWS
         from exporters.panels import releases_panel
         from exporters.services import JOB_KIND, cut_release, fail_abandoned_releases
 
         invariants.register("I14", RELEASED_ROWS)
+        stored_files.register(
+            "release files",
+            "SELECT storage_name, sha256, size FROM exporters_releasefile WHERE erased_at IS NULL",
+        )
         export_formats.register(preference.key, preference)
+        export_formats.register(prompt_completion.key, prompt_completion)
         register_job(JOB_KIND, cut_release)
         periodic_checks.register("abandoned releases", fail_abandoned_releases)
         overview_panels.register("releases", releases_panel)

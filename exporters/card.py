@@ -114,21 +114,21 @@ NO_LEAK = (
 def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
     """README.md with Hugging Face front matter: `load_dataset(FOLDER)` finds each split by it."""
     parts = [
-        front_matter(facts),
+        front_matter(facts, export_format.tag),
         f"# {one_line(facts.name)}\n",
-        opening(facts),
+        opening(facts, export_format.unit),
         f"## Splits\n\n{split_table(facts)}\n",
         NO_LEAK,
         f"## How the labels were made\n\n{label_story(facts)}\n",
         f"## Columns\n\nFormat `{export_format.key}`, read by {export_format.trainers}.\n\n"
         + "".join(f"- `{name}`: {meaning}\n" for name, meaning in export_format.columns.items()),
-        f"## Use\n\n{usage(facts)}\n",
+        f"## Use\n\n{usage(facts, export_format.sample_column)}\n",
         provenance(facts),
     ]
     return "\n".join(parts)
 
 
-def front_matter(facts: ReleaseFacts) -> str:
+def front_matter(facts: ReleaseFacts, tag: str) -> str:
     lines = [
         "---",
         f"pretty_name: {json.dumps(one_line(facts.name), ensure_ascii=False)}",
@@ -139,7 +139,7 @@ def front_matter(facts: ReleaseFacts) -> str:
     lines += ["size_categories:", f"- {size_category(facts.rows)}"]
     lines += [
         "tags:",
-        "- preference",
+        f"- {tag}",
         "- human-feedback",
         "configs:",
         "- config_name: default",
@@ -156,10 +156,10 @@ def card_for(card: str, kind: str) -> str:
     return re.sub(r"(?m)^(    path: \w+-\*)\.parquet$", rf"\1.{kind}", head) + "\n---\n" + body
 
 
-def opening(facts: ReleaseFacts) -> str:
+def opening(facts: ReleaseFacts, unit: str) -> str:
     text = f"{facts.description.strip()}\n\n" if facts.description.strip() else ""
     text += (
-        f"{facts.rows:,} preference pairs over {facts.items:,} items, from {counted(facts.judgments, 'judgment')} "
+        f"{facts.rows:,} {unit}s over {facts.items:,} items, from {counted(facts.judgments, 'judgment')} "
         f"of {counted(facts.annotators, 'annotator')}.\n"
     )
     if facts.simulated_judgments:
@@ -229,15 +229,18 @@ ASKED = {
     "pairwise": "People saw two completions side by side and said which is better overall.",
     "ranking": "People ranked all completions; each two of them with different ranks are a pair.",
     "rating": "People rated each completion by itself; each two with different overall values are a pair.",
+    "demonstration": "People wrote the assistant's next message themselves; each text is one person's.",
+    "critique": "People named the principles that a completion breaks, said why, and edited it. A changed revision is "
+    "preferred over the completion by the person who wrote it; no second person compared the two.",
 }
 
 
-def usage(facts: ReleaseFacts) -> str:
+def usage(facts: ReleaseFacts, column: str) -> str:
     side = filled_sides(facts)[0]
     return (
         "```python\nfrom datasets import load_dataset\n\n"
         f'data = load_dataset("{facts.project}")  # the folder of this file\n'
-        f'print(data["{side}"][0]["chosen"])\n```\n\n'
+        f'print(data["{side}"][0]["{column}"])\n```\n\n'
         "```sh\nsha256sum -c SHA256SUMS\n```"
     )
 

@@ -3,8 +3,10 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -122,7 +124,7 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
     progress(0.01)
     with beating(progress, 0.01):
         selection = select_rows(project, settings)
-    if not selection.rows:
+    if not selection.rows and not selection.texts:
         raise JobFailed(why_empty(selection, settings))
     progress(0.2)
     position, digest = sealed_head(selection, progress)
@@ -134,7 +136,8 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
             for number, key in enumerate(settings.formats):
                 place = Path(folder) / key
                 place.mkdir()
-                content = SelectedContent(selection.rows, part_of(progress, number, len(settings.formats)))
+                part = part_of(progress, number, len(settings.formats))
+                content = SelectedContent(selection.rows, selection.texts, part)
                 for written in write_format(place, key, facts, content):
                     prefix = f"{key}/" if len(settings.formats) > 1 else ""
                     files.append(store_file(release, job, key, place, written, prefix))
@@ -217,7 +220,8 @@ def sealed_head(selection: Selection, progress: Progress) -> tuple[int, bytes]:
 def release_facts(
     project: Project, settings: ReleaseSettings, selection: Selection, position: int, digest: bytes
 ) -> ReleaseFacts:
-    rows = {side: sum(row.split == side for row in selection.rows) for side, _ in settings.shares}
+    sides = Counter(row.split for row in selection.rows)
+    sides.update(text.split for text in selection.texts)
     return ReleaseFacts(
         project=project.slug,
         name=project.name,
@@ -230,7 +234,9 @@ def release_facts(
         annotators=len(selection.annotators),
         judgments=selection.judgments,
         simulated_judgments=selection.simulated_judgments,
-        splits=tuple((side, rows[side], len(selection.prompts.get(side, ()))) for side, _ in settings.shares),
+        splits=tuple(
+            (side, sides[side], len(selection.prompts.get(side, ()))) for side, _ in settings.shares
+        ),
         dropped=tuple(sorted(selection.dropped.items())),
         audit_position=position,
         audit_hash=digest.hex(),
@@ -241,10 +247,22 @@ def write_format(folder: Path, key: str, facts: ReleaseFacts, content: SelectedC
     """All files of one format: data, README.md, manifest.json, and SHA256SUMS over those."""
     export_format = export_formats.get(key)
     files = write_dataset(folder, export_format.schema, export_format.records(content))
+    if not files:
+        raise JobFailed(f"There is no {export_format.unit} in what was judged, so {key} has nothing to hold.")
+    facts = facts_of_format(facts, files)
     files.append(write_text(folder, "README.md", dataset_card(facts, export_format), "text"))
     files.append(write_text(folder, "manifest.json", manifest(facts, export_format, files), "text"))
     sums = checksums((file.path, file.sha256) for file in files)
     return [*files, write_text(folder, "SHA256SUMS", sums, "text")]
+
+
+def facts_of_format(facts: ReleaseFacts, files: Sequence[WrittenFile]) -> ReleaseFacts:
+    """The facts with the rows that this format wrote: a preference is no written text, and the other way round."""
+    rows: Counter[str] = Counter()
+    for file in files:
+        rows[file.split] += file.rows if file.type == "parquet" else 0
+    splits = tuple((side, rows[side], prompts if rows[side] else 0) for side, _, prompts in facts.splits)
+    return replace(facts, splits=splits)
 
 
 def store_file(

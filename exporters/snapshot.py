@@ -26,7 +26,7 @@ from annotation.models import (
     Judgment,
     Project,
 )
-from comparisons.selectors import pairwise_outcomes, work_judgments
+from comparisons.selectors import WrittenText, pairwise_outcomes, work_judgments, written_texts
 from exporters.card import ProtocolFacts
 from exporters.labels import LABELS, Label, Vote
 from exporters.settings import ReleaseSettings
@@ -52,9 +52,26 @@ class SelectedRow:
     content_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class SelectedText:
+    """One written text of the release to be: the demonstration or revision of one judgment.
+
+    `completion` is what a revision began from, None for a demonstration; `is_preferred`: it changed something.
+    """
+
+    id: str
+    item: int
+    external_id: str
+    judgment: int
+    completion: int | None
+    is_preferred: bool
+    split: str
+    protocol: str
+
+
 @dataclass
 class Selection:
-    """Rows in the order of batch and item, and what the card tells of them.
+    """Rows and texts in the order of batch and item, and what the card tells of them.
 
     `dropped` counts pairs by reason: tie, identical, too_few_judgments, no_reference. `audit_position` is the
     highest sealed one among the events about this project's judgments, `audit_waiting` are the ids of those
@@ -62,6 +79,7 @@ class Selection:
     """
 
     rows: list[SelectedRow] = field(default_factory=list)
+    texts: list[SelectedText] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     items: int = 0
     judgments: int = 0
@@ -153,13 +171,20 @@ def select_chunk(
     # By their ids: which of them may be released is worked out once, not again for each kind of answer.
     for outcome in pairwise_outcomes(Judgment.objects.filter(pk__in=makers), criterion=Criterion.OVERALL):
         votes[outcome.first, outcome.second].append(Vote(outcome.judgment, outcome.preference))
+    texts: dict[int, list[WrittenText]] = defaultdict(list)
+    if settings.labels != "reference":
+        for text in written_texts(Judgment.objects.filter(pk__in=makers)):
+            texts[text.item].append(text)
     used: set[int] = set()
     for item in items:
         side = side_of(item.prompt_hash, key, settings.shares)
         found = list(item_rows(item, completions[item.pk], votes, settings, side, selection.dropped))
-        if not found:
+        written = item_texts(item, texts[item.pk], settings, side)
+        if not found and not written:
             continue
         selection.rows += found
+        selection.texts += written
+        used.update(text.judgment for text in written)
         selection.items += 1
         selection.batches[item.batch.protocol_id].add(item.batch.number)
         selection.prompts[side].add(item.prompt_hash)
@@ -199,6 +224,28 @@ def item_rows(
                 dropped["tie"] += 1
             else:
                 yield from label_rows(item, first, second, label, settings, side)
+
+
+def item_texts(
+    item: Item, written: Sequence[WrittenText], settings: ReleaseSettings, side: str
+) -> list[SelectedText]:
+    """What was written about one item; nothing where fewer wrote than the release asks for."""
+    if len(written) < settings.min_judgments:
+        return []
+    protocol = item.batch.protocol
+    return [
+        SelectedText(
+            id=f"{item.batch.number}-{item.number}-written-{text.judgment}",
+            item=item.pk,
+            external_id=item.external_id,
+            judgment=text.judgment,
+            completion=text.completion,
+            is_preferred=text.is_preferred,
+            split=side,
+            protocol=f"{protocol.kind} v{protocol.number}",
+        )
+        for text in written
+    ]
 
 
 def label_rows(

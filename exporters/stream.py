@@ -1,7 +1,7 @@
 """Judgments one after another, for scripts that fetch what is new since their last visit."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,15 @@ from django.db.models import Exists, F, Func, OuterRef
 from django.db.models.functions import Cast
 
 from annotation.models import Assignment, Exclusion, Judgment, Membership, Project, User
-from comparisons.models import PairwiseAnswer, RankingAnswer, RatingAnswer, SpanMark
+from comparisons.models import (
+    CritiqueAnswer,
+    CritiquePrinciple,
+    DemonstrationAnswer,
+    PairwiseAnswer,
+    RankingAnswer,
+    RatingAnswer,
+    SpanMark,
+)
 
 OLDEST_RUNNING = Cast(
     Cast(
@@ -111,7 +119,9 @@ def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
     """By judgment id, what was answered for each criterion.
 
     Pairwise: {"preference", "tie_reason"?}; ranking and rating: one number for each completion, by position.
-    Marks in the text stand under "spans".
+    Marks in the text stand under "spans". Written answers stand whole under the key overall: {"text"} of a
+    demonstration; {"completion", "principles", "critique", "revision"} of a critique, its completion by position
+    and the keys of the broken principles. What was erased is {"erased": true} beside what is left.
     """
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     pairwise = PairwiseAnswer.objects.filter(judgment__in=judgments)
@@ -129,4 +139,22 @@ def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
     ):
         mark = {"completion": position, "start": start, "end": end, "type": kind}
         found[pk].setdefault("spans", []).append(mark)
+    for pk, written in written_answers(judgments):
+        found[pk]["overall"] = written
     return found
+
+
+def written_answers(judgments: Sequence[Judgment]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(judgment id, what it says) of demonstrations and critiques."""
+    demonstrations = DemonstrationAnswer.objects.filter(judgment__in=judgments)
+    for row in demonstrations:
+        yield row.judgment_id, {"erased": True} if row.erased_at else {"text": row.text}
+    broken: dict[int, list[str]] = defaultdict(list)
+    principles = CritiquePrinciple.objects.filter(judgment__in=judgments).order_by("principle__position")
+    for pk, key in principles.values_list("judgment_id", "principle__key"):
+        broken[pk].append(key)
+    for critique in CritiqueAnswer.objects.filter(judgment__in=judgments).select_related("completion"):
+        pk = critique.judgment_id
+        kept: dict[str, Any] = {"completion": critique.completion.position, "principles": broken[pk]}
+        texts = {"critique": critique.critique, "revision": critique.revision}
+        yield pk, kept | ({"erased": True} if critique.erased_at else texts)

@@ -20,6 +20,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from annotation.jobs import enqueue_job
 from annotation.models import ApiToken, User
 from annotation.services.people import create_token, revoke_token
+from annotation.services.reports import report_item
 from exporters.models import Release, ReleaseFile
 from exporters.settings import release_settings
 from rewards.models import RewardRun
@@ -80,14 +81,24 @@ API: dict[str, list[Row]] = {
 PAGES: dict[str, list[Row]] = {
     "home": [Row("GET", SIGNED_IN)],
     "single_keys": [Row("POST", SIGNED_IN)],
+    "pay_visibility": [Row("POST", SIGNED_IN)],
     "guide": [Row("GET", MEMBERS), Row("POST", JUDGES)],
     "work": [Row("GET", JUDGES)],
     "done": [Row("GET", JUDGES)],
+    "break": [Row("GET", JUDGES), Row("POST", JUDGES)],
     "task": [Row("GET", JUDGES)],
     "lease": [Row("POST", JUDGES)],
+    "spare": [Row("POST", JUDGES)],
+    "extend": [Row("POST", {HOLDER}, is_own=True)],
     "assignment": [Row("GET", {HOLDER}, is_own=True)],
     "submit": [Row("POST", {HOLDER}, is_own=True)],
     "release_assignment": [Row("POST", {HOLDER}, is_own=True)],
+    "differences": [Row("POST", {HOLDER}, is_own=True)],
+    "report": [Row("POST", {HOLDER}, is_own=True)],
+    "report_handled": [Row("POST", {LEAD, REVIEWER})],
+    "draft": [Row("POST", {HOLDER}, is_own=True)],
+    "preview": [Row("POST", {HOLDER}, is_own=True)],
+    "correction_preview": [Row("POST", {HOLDER}, is_own=True)],
     "undo": [Row("POST", {HOLDER}, is_own=True)],
     "corrections": [Row("GET", {HOLDER}, is_own=True), Row("POST", {HOLDER}, is_own=True)],
     "projects": [Row("GET", SIGNED_IN)],
@@ -108,8 +119,8 @@ PAGES: dict[str, list[Row]] = {
     "job": [Row("GET", {LEAD}, is_own=True)],
     "job_cancel": [Row("POST", {LEAD}, is_own=True)],
     "job_retry": [Row("POST", {LEAD}, is_own=True)],
-    "settings": [Row("GET", SIGNED_IN)],
-    "token_create": [Row("POST", SIGNED_IN)],
+    "settings": [Row("GET", SIGNED_IN), Row("POST", SIGNED_IN)],
+    "tokens": [Row("GET", SIGNED_IN), Row("POST", SIGNED_IN)],
     "token_revoke": [Row("POST", {HOLDER}, is_own=True)],
     "recompute_agreement": [Row("POST", {LEAD, REVIEWER})],
     "releases": [Row("GET", {ENGINEER}), Row("POST", {ENGINEER})],
@@ -165,10 +176,19 @@ class People:
 
     def address(self, name: str) -> str:
         arguments = dict(self.arguments)
-        if name in ("undo", "corrections", "api-undo", "api-corrections", "api-judgment-void"):
+        if name in (
+            "undo",
+            "corrections",
+            "correction_preview",
+            "api-undo",
+            "api-corrections",
+            "api-judgment-void",
+        ):
             arguments["pk"] = arguments["judgment"]
         elif name == "token_revoke":
             arguments["pk"] = arguments["token"]
+        elif name == "report_handled":
+            arguments["pk"] = arguments["report"]
         else:
             arguments["pk"] = arguments["assignment"]
         wanted = ROUTES[name].pattern.converters
@@ -189,6 +209,7 @@ def people(db: None) -> People:
         release=release, job=job, model="surface", loss="bradley_terry", seed=0, created_at=NOW
     )
     create_token(user=holder.user, now=NOW, name="own", scopes=["read"])
+    report = report_item(annotator=holder, item=lease.assignment.item, reason="broken", now=NOW)
     return People(
         world=world,
         users=users | {LEAD: world.lead, HOLDER: holder.user, OUTSIDER: make_world().lead},
@@ -204,6 +225,7 @@ def people(db: None) -> People:
             "version": release.version,
             "name": "SHA256SUMS",
             "run": run.pk,
+            "report": report.pk,
         },
     )
 

@@ -24,6 +24,7 @@ class ProtocolInput(serializers.Serializer[Any]):
     criteria = serializers.ListField(required=False, max_length=20)
     overlap = serializers.IntegerField(required=False, min_value=1, max_value=100)
     ties = serializers.BooleanField(required=False)
+    top = serializers.IntegerField(required=False, min_value=1, max_value=7)
 
 
 class ProjectInput(serializers.Serializer[Any]):
@@ -55,6 +56,7 @@ def project_json(project: Project, roles: set[str]) -> dict[str, Any]:
             "points": protocol.points,
             "overlap": protocol.overlap,
             "ties": protocol.ties_allowed,
+            "top": protocol.top,
             "criteria": [
                 {"key": c.key, "name": c.name, "question": c.question, "low": c.low, "high": c.high}
                 for c in protocol.criteria.order_by("position")

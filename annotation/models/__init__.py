@@ -2,10 +2,20 @@
 
 from annotation.models.assignment import Assignment, Lease, Pool, PoolPlace
 from annotation.models.content import Batch, Completion, Exclusion, GoldAnswer, Item
+from annotation.models.drafts import Draft
 from annotation.models.judgment import Judgment, Receipt
 from annotation.models.operations import AuditEvent, IdempotentCall, Job
-from annotation.models.people import ApiToken, Consent, ConsentText, Membership, TrainingTry, User
+from annotation.models.people import (
+    ApiToken,
+    Consent,
+    ConsentText,
+    GuideReading,
+    Membership,
+    TrainingTry,
+    User,
+)
 from annotation.models.projects import Criterion, ExposureLimit, GuidelineVersion, Project, ProtocolVersion
+from annotation.models.reports import Report, ViewUse
 
 __all__ = [
     "ApiToken",
@@ -16,9 +26,11 @@ __all__ = [
     "Consent",
     "ConsentText",
     "Criterion",
+    "Draft",
     "Exclusion",
     "ExposureLimit",
     "GoldAnswer",
+    "GuideReading",
     "GuidelineVersion",
     "IdempotentCall",
     "Item",
@@ -31,6 +43,8 @@ __all__ = [
     "Project",
     "ProtocolVersion",
     "Receipt",
+    "Report",
     "TrainingTry",
     "User",
+    "ViewUse",
 ]

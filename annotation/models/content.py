@@ -46,6 +46,10 @@ class Batch(models.Model):
     """Judgments that one person may give in this batch; null: as many as there are."""
     pass_share = models.FloatField(default=0.8)
     """Of a training batch: the share of right answers that passes."""
+    pay_per_item = models.DecimalField(max_digits=9, decimal_places=4, null=True)
+    """What a person is paid for one submitted answer, in `pay_currency`; null: no page shows money."""
+    pay_currency = models.CharField(max_length=3, blank=True)
+    """ISO 4217 code."""
     lease_seconds = models.PositiveIntegerField(default=1800)
     gold_share = models.FloatField(default=0)
     repeat_share = models.FloatField(default=0)
@@ -93,6 +97,11 @@ class Batch(models.Model):
             models.CheckConstraint(
                 condition=Q(cap_per_annotator__isnull=True) | Q(cap_per_annotator__gte=1),
                 name="batch_cap_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(pay_per_item__isnull=True, pay_currency="")
+                | Q(pay_per_item__gt=0, pay_currency__regex="^[A-Z]{3}$"),
+                name="batch_pay_complete",
             ),
         ]
 

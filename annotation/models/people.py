@@ -1,5 +1,6 @@
 """People and what they may do: accounts, memberships, tokens, consent."""
 
+import json
 from typing import Any
 
 import pgtrigger
@@ -33,12 +34,27 @@ class User(AbstractBaseUser):
         LIGHT = "light", "Light"
         DARK = "dark", "Dark"
 
+    class Motion(models.TextChoices):
+        AUTO = "auto", "As my device"
+        REDUCED = "reduced", "Reduced"
+
+    class Language(models.TextChoices):
+        ENGLISH = "en", "English"
+        ARABIC = "ar", "العربية"
+
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120, blank=True)
     is_active = models.BooleanField(default=True)
     can_create_projects = models.BooleanField(default=False)
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.AUTO)
     has_single_keys = models.BooleanField(default=True)
+    keymap = models.JSONField(default=dict, blank=True)
+    """{command's letter: letter to press instead}, both of i–z; commands that are not here keep their own."""
+    motion = models.CharField(max_length=7, choices=Motion, default=Motion.AUTO)
+    language = models.CharField(max_length=2, choices=Language, default=Language.ENGLISH)
+    """Of the interface. No page offers the choice before there is a translation."""
+    hides_pay = models.BooleanField(default=False)
+    """Whether pages leave out money and working time."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = UserManager()
@@ -50,10 +66,18 @@ class User(AbstractBaseUser):
         constraints = [
             models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower_case"),
             models.CheckConstraint(condition=Q(theme__in=["auto", "light", "dark"]), name="user_theme_known"),
+            models.CheckConstraint(condition=Q(motion__in=["auto", "reduced"]), name="user_motion_known"),
+            models.CheckConstraint(condition=Q(language__in=["en", "ar"]), name="user_language_known"),
         ]
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def pressed_keys(self) -> str:
+        """The keymap for the script, as JSON: {letter pressed: letter meant}, "" where it means nothing now."""
+        freed = dict.fromkeys(self.keymap, "")
+        return json.dumps(freed | {key: command for command, key in self.keymap.items()}, sort_keys=True)
 
 
 class Membership(models.Model):
@@ -182,3 +206,28 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.annotator_id} agreed to {self.consent_text_id}"
+
+
+class GuideReading(models.Model):
+    """This annotator has confirmed that they read this version of the guide. Immutable."""
+
+    # No index of its own: the unique constraint begins with it.
+    annotator = models.ForeignKey(
+        Membership, on_delete=models.PROTECT, related_name="guide_readings", db_index=False
+    )
+    guideline = models.ForeignKey(
+        "annotation.GuidelineVersion", on_delete=models.PROTECT, related_name="readings", db_index=False
+    )
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # Two tabs confirm at once: one of them writes.
+            models.UniqueConstraint(fields=["annotator", "guideline"], name="guidereading_once_per_version")
+        ]
+        triggers = [
+            pgtrigger.Protect(name="guidereading_immutable", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.annotator_id} read guide {self.guideline_id}"

@@ -77,6 +77,8 @@ class ProtocolVersion(models.Model):
     points = models.PositiveSmallIntegerField(null=True)
     overlap = models.PositiveSmallIntegerField()
     ties_allowed = models.BooleanField()
+    top = models.PositiveSmallIntegerField(null=True)
+    """Of a ranking: so many completions have to be placed, the best ones; null: all of them."""
     created_at = models.DateTimeField()
     created_by = models.ForeignKey("annotation.User", on_delete=models.PROTECT, related_name="+")
 
@@ -84,6 +86,9 @@ class ProtocolVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "number"], name="protocolversion_number_unique"),
             models.CheckConstraint(condition=Q(overlap__gte=1), name="protocolversion_overlap_positive"),
+            models.CheckConstraint(
+                condition=Q(top__isnull=True) | Q(top__gte=1), name="protocolversion_top_positive"
+            ),
         ]
         triggers = [pgtrigger.Protect(name="protocolversion_immutable", operation=IMMUTABLE)]
 

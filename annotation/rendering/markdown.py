@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from annotation.rendering.code import HIGHLIGHT_TOTAL, code_block
-from annotation.rendering.marks import visible, visible_attribute
+from annotation.rendering.marks import has_invisible, visible, visible_attribute
 from annotation.rendering.maths import maths_plugin
 
 SIZE_LIMIT: Final = 100_000
@@ -72,8 +72,20 @@ def _address(url: str) -> str:
         return url
 
 
+def _can_open(url: str) -> bool:
+    """Whether the page may offer to open a link, after asking: an address of the web that shows all it holds."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not has_invisible(url)
+
+
 class _Renderer(RendererHTML):
-    """Emits text only through `visible`. Links and images are words: nothing opens, nothing is loaded."""
+    """Emits text only through `visible`. Links and images are words: nothing opens, nothing is loaded.
+
+    The class `go` marks links that the script of the judging page may open, once the person has said so.
+    """
 
     def text(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return visible(tokens[idx].content)
@@ -96,7 +108,8 @@ class _Renderer(RendererHTML):
         href = str(tokens[idx].attrGet("href") or "")
         # An autolink shows its address anyway.
         env.setdefault("links", []).append("" if tokens[idx].info == "auto" else href)
-        return f'<span class="ref" title="{visible_attribute(href)}">'
+        kind = "ref go" if _can_open(href) else "ref"
+        return f'<span class="{kind}" title="{visible_attribute(href)}">'
 
     def link_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         href = env["links"].pop()

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from pygments.token import STANDARD_TYPES
 
 _HTML: Final = (
-    "p br hr h3 h4 h5 h6 strong em s code pre blockquote ul ol li span div table thead tbody tr th td"
+    "p br hr h3 h4 h5 h6 strong em s code pre blockquote ul ol li span mark div table thead tbody tr th td"
 )
 _MATHML: Final = (
     "math semantics annotation mrow mi mo mn mtext ms mspace mfrac msqrt mroot mstyle msub msup msubsup"
@@ -48,7 +48,7 @@ ATTRIBUTE_VALUES: Final[dict[str, dict[str, set[str]]]] = {
     "mstyle": {"displaystyle": _TRUE_OR_FALSE, "scriptlevel": {"0", "1", "2"}},
 }
 CLASSES: Final[dict[str, set[str]]] = {
-    "span": {"ctl", "ref", "host", "img"} | {short for short in STANDARD_TYPES.values() if short},
+    "span": {"ctl", "ref", "go", "host", "img"} | {short for short in STANDARD_TYPES.values() if short},
     "pre": {"hl", "plain"},
     "code": {"tex"},
     "div": {"table", "formula"},

@@ -11,14 +11,14 @@ from annotation.rendering.markdown import TooComplex, to_html
 from annotation.rendering.marks import visible
 from annotation.rendering.sanitise import clean
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Part of every cache key: raise it with each change of what is rendered."""
 CACHE_SECONDS: Final = 24 * 3600
 
 _UNENCODABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
-def _normalised(text: str) -> str:
+def normalised(text: str) -> str:
     """Line ends as newlines; what neither parser nor database can hold (NUL, lone surrogates) in words."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _UNENCODABLE.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
@@ -31,7 +31,7 @@ def _plain(text: str) -> SafeString:
 
 def render_plain(text: str) -> SafeString:
     """`text` as it is, in `pre.plain`: escaped, with invisible characters shown."""
-    return _plain(_normalised(text))
+    return _plain(normalised(text))
 
 
 def cache_key(text: str) -> str:
@@ -50,10 +50,10 @@ def render_markdown(text: str) -> SafeString:
     cached = cache.get(key)
     if isinstance(cached, SafeString):
         return cached
-    normalised = _normalised(text)
+    prepared = normalised(text)
     try:
-        rendered = clean(to_html(normalised))
+        rendered = clean(to_html(prepared))
     except TooComplex:
-        rendered = _plain(normalised)
+        rendered = _plain(prepared)
     cache.set(key, rendered, CACHE_SECONDS)
     return rendered

@@ -5,6 +5,7 @@ superuser, owner of no table and so of no trigger, with the right to read and ch
 """
 
 from importlib.resources import files
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -26,21 +27,32 @@ def create_roles(superuser_url: str, *, owner_password: str, application_passwor
                 )
             )
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
-            )
-        # Only our two roles may come in at all.
-        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(DATABASE)))
-        connection.execute(
-            sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
-                sql.Identifier(DATABASE), sql.Identifier(APPLICATION)
-            )
+            create_database(connection, DATABASE, owner=OWNER, user=APPLICATION)
+        else:
+            admit(connection, DATABASE, user=APPLICATION)
+
+
+def create_database(connection: psycopg.Connection[Any], name: str, *, owner: str, user: str) -> None:
+    """Make a database that only these two roles may come into."""
+    connection.execute(
+        sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
+    )
+    admit(connection, name, user=user)
+
+
+def admit(connection: psycopg.Connection[Any], name: str, *, user: str) -> None:
+    """Let nobody but the owner and `user` into a database. Safe to repeat."""
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+    connection.execute(
+        sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
+            sql.Identifier(name), sql.Identifier(user)
         )
+    )
 
 
-def grant_rows(owner_url: str) -> None:
+def grant_rows(owner_url: str, *, user: str = APPLICATION) -> None:
     """Give the application's role the rows of every table the owner has or will make. Safe to repeat."""
-    role = sql.Identifier(APPLICATION)
+    role = sql.Identifier(user)
     statements = (
         "GRANT USAGE ON SCHEMA public TO {}",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}",

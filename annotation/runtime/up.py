@@ -61,7 +61,7 @@ def up(*, var: Path, port: int, demo: bool) -> int:
     signal.signal(signal.SIGTERM, _on_signal)
     signal.signal(signal.SIGINT, _on_signal)
     try:
-        with _one_line_for_faults(var), _locked(var):
+        with one_line_for_faults(var), locked(var):
             _check_port(port)
             _serve(var=var, port=port, demo=demo)
     except RuntimeFault as fault:
@@ -79,7 +79,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _one_line_for_faults(var: Path) -> Iterator[None]:
+def one_line_for_faults(var: Path, *, what: str = "Starting", log: str = "up.log") -> Iterator[None]:
     """Say what the system refused in one line; keep the trace of what we did not foresee in a log."""
     try:
         yield
@@ -88,11 +88,11 @@ def _one_line_for_faults(var: Path) -> Iterator[None]:
     except OSError as error:
         raise RuntimeFault(_system_refusal(error, var)) from error
     except Exception as error:
-        trace = var / "logs" / "up.log"
+        trace = var / "logs" / log
         trace.parent.mkdir(parents=True, exist_ok=True)
         trace.write_text(traceback.format_exc(), encoding="utf-8")
         raise RuntimeFault(
-            f"Starting failed: {type(error).__name__}: {error} (whole trace in {trace})"
+            f"{what} failed: {type(error).__name__}: {error} (whole trace in {trace})"
         ) from error
 
 
@@ -108,7 +108,7 @@ def _system_refusal(error: OSError, var: Path) -> str:
 
 
 @contextlib.contextmanager
-def _locked(var: Path) -> Iterator[None]:
+def locked(var: Path) -> Iterator[None]:
     """Hold the folder for this process alone. The kernel lets go of the lock however the process ends."""
     var.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (var / "lock").open("a") as lock:
@@ -148,7 +148,7 @@ def _serve(*, var: Path, port: int, demo: bool) -> None:
     logs = var / "logs"
     for folder in (logs, var / "files"):
         folder.mkdir(mode=0o700, exist_ok=True)
-    cluster, database_url, owner_url = _database(var)
+    cluster, database_url, owner_url = database_of(var)
     supervisor = Supervisor(logs, os.environ, cluster)
     try:
         _write_instance(var, url=url, database_url=database_url)
@@ -175,7 +175,7 @@ def _serve(*, var: Path, port: int, demo: bool) -> None:
         supervisor.stop()
 
 
-def _database(var: Path) -> tuple[Cluster | None, str, str]:
+def database_of(var: Path) -> tuple[Cluster | None, str, str]:
     """The cluster of ours if there is one, the application's address and the owner's.
 
     With DATABASE_URL in the environment there is no cluster; migrations then use DATABASE_OWNER_URL, or the
@@ -244,7 +244,7 @@ def _prepare(preparation: Preparation, owner_url: str) -> None:
     if preparation.is_current():
         return
     print("Preparing the database and the static files …", flush=True)
-    _set_up_django()
+    set_up_django()
     found, due = migrations()
     if due:
         _manage("migrate", "--noinput", "--verbosity", "0", DATABASE_URL=owner_url)
@@ -252,7 +252,7 @@ def _prepare(preparation: Preparation, owner_url: str) -> None:
     preparation.remember(found)
 
 
-def _set_up_django() -> None:
+def set_up_django() -> None:
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")

@@ -4,10 +4,12 @@
 """
 
 import hashlib
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.conf import settings
 from django.core.files.base import File
@@ -29,6 +31,7 @@ LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 60, 7 * 24 * 3600
 PRIORITY_MAX = 2**31 - 1
 CAP_MAX = 2**31 - 1
 SKILL_LENGTH = 40
+PAY_BELOW, PAY_PLACES = 100_000, 4
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def start_import(
     cap_per_annotator: int | None = None,
     overlap_policy: str = "",
     overlap_max: int | None = None,
+    pay_per_item: Decimal | None = None,
+    pay_currency: str = "",
     dry_run: bool = False,
     skip_bad_rows: bool = False,
 ) -> tuple[Batch | None, Job]:
@@ -65,7 +70,8 @@ def start_import(
 
     `name` defaults to the upload's file name, `overlap` to the protocol's (to 2 under an overlap policy, which may
     raise an item to `overlap_max`). With a `gold_share`, rows with gold become checks that are mixed in and get no
-    work slots. A batch with the purpose training takes rows with gold only. The batch is `importing`
+    work slots. A batch with the purpose training takes rows with gold only. Without `pay_per_item` no page shows
+    money. The batch is `importing`
     until the job has checked the whole file, then `open` with all of its items, or `failed` with none.
     Raises Refused: 422 for a setting that does not fit, 413 for an upload above
     `settings.IMPORT_BYTES_MAX`, 409 for a file that this project holds already.
@@ -78,6 +84,7 @@ def start_import(
     _check_settings(format, name, overlap, gold_share, repeat_share, priority, lease_seconds)
     _check_staffing(purpose, pass_share, skill, cap_per_annotator)
     _check_policy(protocol, overlap, overlap_policy, overlap_max)
+    _check_pay(pay_per_item, pay_currency)
     sha256 = upload_sha256(upload)
     if not dry_run:
         _refuse_known_file(project, sha256)
@@ -102,6 +109,8 @@ def start_import(
                     cap_per_annotator=cap_per_annotator,
                     overlap_policy=overlap_policy,
                     overlap_max=overlap_max,
+                    pay_per_item=pay_per_item,
+                    pay_currency=pay_currency,
                     source_format=format,
                     source_name=file_name[:255],
                     source_sha256=sha256,
@@ -245,6 +254,19 @@ def _check_staffing(purpose: str, pass_share: float, skill: str, cap_per_annotat
         raise Refused(f"A skill has at most {SKILL_LENGTH} printable characters.", field="skill")
     if cap_per_annotator is not None and not 1 <= cap_per_annotator <= CAP_MAX:
         raise Refused("A cap is a whole number from 1.", field="cap_per_annotator")
+
+
+def _check_pay(per_item: Decimal | None, currency: str) -> None:
+    """Neither, or an amount with the currency it is in."""
+    if per_item is None:
+        if currency:
+            raise Refused("A currency belongs to an amount.", field="pay_per_item")
+        return
+    if not 0 < per_item < PAY_BELOW or per_item != round(per_item, PAY_PLACES):
+        detail = f"Pay is above 0 and below {PAY_BELOW}, with at most {PAY_PLACES} decimal places."
+        raise Refused(detail, field="pay_per_item")
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise Refused("A currency is three capital letters, such as GBP.", field="pay_currency")
 
 
 def _check_policy(

@@ -34,6 +34,7 @@ from annotation.services import judgment_sql as sql
 from annotation.services.leases import move_place, write_lease
 from annotation.services.locks import lock_annotator, lock_of, lock_slot
 from annotation.services.overlap import add_slots, continue_item
+from annotation.services.reports import report_cannot_judge
 from annotation.services.returning import CANNOT_JUDGE, exclude, give_back
 from annotation.services.training import conclude_try, feedback_on
 from annotation.statements import load, width
@@ -368,6 +369,7 @@ def store_cannot_judge(
         give_back(slot=held, annotator=annotator, reason=reason, now=now)
     if slot.purpose != Assignment.Purpose.TRAINING:  # the item comes back: it belongs to the test
         exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+    report_cannot_judge(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
     return keep_receipt(annotator, submission, body_hash, now)
 
 
@@ -413,6 +415,7 @@ def correct_judgment(
             # A late answer fills no slot: the one it came from is somebody else's by now.
             if judgment.state == Judgment.State.ACCEPTED:
                 void_assignment(slot=slot, annotator=annotator, reason=reason, now=now)
+            report_cannot_judge(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
             return keep_receipt(annotator, submission, body_hash, now)
         screen = screen_of(slot, lease.display_order)
         parsed = parse(slot.batch.protocol.kind, screen, submission)

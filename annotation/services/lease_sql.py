@@ -7,11 +7,12 @@ from annotation.statements import Statement, columns
 LOCK_ANNOTATOR = "SELECT 1 FROM annotation_membership WHERE id = {annotator:d} FOR NO KEY UPDATE; "
 """Sent before a query in one round trip: that query looks only once the lock is there."""
 
-STANDING = Statement(
-    "standing",
-    ["bigint", "timestamptz", "timestamptz"],  # annotator, now, start of the day
-    f"""
-    SELECT m.is_active, m.paused_at IS NOT NULL, p.daily_cap,
+
+def standing_sql(who: str) -> str:
+    """How a person stands (`Standing`), a row for each running lease or one without. $2 is now, $3 the start of
+    the day."""
+    return f"""
+    SELECT m.id, m.is_active, m.paused_at IS NOT NULL, p.daily_cap,
         (SELECT EXISTS (SELECT FROM annotation_consent c WHERE c.consent_text_id = t.id AND c.annotator_id = m.id)
          FROM annotation_consenttext t WHERE t.project_id = p.id ORDER BY t.number DESC LIMIT 1),
         (SELECT g.id FROM annotation_guidelineversion g WHERE g.project_id = p.id ORDER BY g.number DESC LIMIT 1),
@@ -36,9 +37,14 @@ STANDING = Statement(
     LEFT JOIN annotation_assignment a
         ON a.annotator_id = m.id AND a.state = 'leased' AND a.expires_at > $2
     LEFT JOIN annotation_lease l ON l.assignment_id = a.id AND l.attempt = a.attempt
-    WHERE m.id = $1
+    WHERE {who}
     ORDER BY l.leased_at, l.id
-    """,
+    """
+
+
+STANDING = Statement("standing", ["bigint", "timestamptz", "timestamptz"], standing_sql("m.id = $1"))
+STANDINGS = Statement(
+    "standings", ["bigint[]", "timestamptz", "timestamptz"], standing_sql("m.id = ANY ($1)")
 )
 
 

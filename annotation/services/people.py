@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -205,9 +205,73 @@ def token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def set_preferences(*, user: User, theme: str, has_single_keys: bool) -> None:
-    """How the pages look and react for this person; nobody else's business, so not audited."""
-    if theme not in User.Theme.values:
+def set_preferences(
+    *,
+    user: User,
+    theme: str | None = None,
+    has_single_keys: bool | None = None,
+    motion: str | None = None,
+    keymap: Mapping[str, str] | None = None,
+    hides_pay: bool | None = None,
+) -> None:
+    """How the pages look and react for this person; what is None stays. Nobody else's business, so not audited.
+
+    `keymap` is {command's letter: letter to press}, of i–z. Raises Refused for what is not known, and for two
+    commands on one letter.
+    """
+    given = {
+        "theme": theme,
+        "has_single_keys": has_single_keys,
+        "motion": motion,
+        "keymap": None if keymap is None else checked_keymap(keymap),
+        "hides_pay": hides_pay,
+    }
+    if theme is not None and theme not in User.Theme.values:
         raise Refused(f"The themes are {', '.join(User.Theme.values)}.", field="theme")
-    user.theme, user.has_single_keys = theme, has_single_keys
-    user.save(update_fields=["theme", "has_single_keys"])
+    if motion is not None and motion not in User.Motion.values:
+        raise Refused(f"Motion is {' or '.join(User.Motion.values)}.", field="motion")
+    # Race: two tabs change different wishes. Only what was given is written.
+    changed = {name: value for name, value in given.items() if value is not None}
+    for name, value in changed.items():
+        setattr(user, name, value)
+    user.save(update_fields=list(changed))
+
+
+COMMANDS = {
+    "i": "Guide",
+    "j": "Scroll down",
+    "k": "Scroll up",
+    "l": "Side by side or stacked",
+    "m": "Mark a problem",
+    "n": "Note",
+    "p": "Previous turns",
+    "r": "Report",
+    "s": "How sure",
+    "t": "Plain text",
+    "u": "Undo the last answer",
+    "v": "Differences",
+    "x": "Can’t judge",
+    "z": "Break",
+}
+"""Commands of the judging page by their own letter. A–H are responses everywhere, and stay."""
+COMMAND_KEYS = "ijklmnopqrstuvwxyz"
+
+
+def checked_keymap(keymap: Mapping[str, str]) -> dict[str, str]:
+    """The commands that are not on their own letter. Raises Refused when the map is none."""
+    for command, key in keymap.items():
+        if command not in COMMANDS:
+            raise Refused(f"There is no command {command!r}.", field="keymap")
+        if len(key) != 1 or key not in COMMAND_KEYS:
+            raise Refused(f"“{COMMANDS[command]}” takes one letter from I to Z.", field=f"key_{command}")
+    holders: dict[str, list[str]] = {}
+    for command in COMMANDS:
+        holders.setdefault(keymap.get(command, command), []).append(command)
+    for key, commands in holders.items():
+        if len(commands) > 1:
+            names = " and ".join(f"“{COMMANDS[command]}”" for command in commands)
+            raise Refused(
+                f"{names} are both on {key.upper()}. Give one of them another letter.",
+                field=f"key_{next(c for c in commands if c in keymap)}",
+            )
+    return {command: key for command, key in keymap.items() if command != key}

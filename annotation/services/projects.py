@@ -110,6 +110,7 @@ def publish_protocol(
             points=spec.points,
             overlap=spec.overlap,
             ties_allowed=spec.ties_allowed,
+            top=spec.top,
             created_at=now,
             created_by=actor,
         )

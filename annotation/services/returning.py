@@ -10,6 +10,7 @@ from annotation.errors import Refused
 from annotation.models import Assignment, Exclusion, Membership
 from annotation.models.assignment import NEXT_POSITION
 from annotation.services.locks import lock_annotator, lock_pools, lock_slot
+from annotation.services.reports import report_cannot_judge
 
 SWEEP_ROWS = 1000
 """Swept at once, at most."""
@@ -65,6 +66,8 @@ def release_assignment(*, annotator: Membership, assignment: Assignment, reason:
             give_back(slot=slot, annotator=annotator, reason=reason, now=now)
             if slot.purpose != Assignment.Purpose.TRAINING:
                 exclude(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
+        # Also of a lease that ran out: what is wrong with the item is wrong all the same.
+        report_cannot_judge(annotator=annotator, item_id=slot.item_id, reason=reason, now=now)
 
 
 def give_back(*, slot: Assignment, annotator: Membership, reason: str, now: datetime) -> None:

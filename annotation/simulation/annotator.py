@@ -71,7 +71,7 @@ class SimulatedAnnotator:
         rng = self.manner(task.key)
         perceived = {c["key"]: self.perceived(task.screen, c["key"], truth, done) for c in task.criteria}
         answer = ANSWERS[lease["protocol"]["kind"]](task, perceived, truth, rng)
-        spread = max(perceived["overall"]) - min(perceived["overall"])
+        spread = max(perceived["overall"], default=0.0) - min(perceived["overall"], default=0.0)
         return {
             "submission_id": lease["submission_id"],
             "attempt": lease["attempt"],
@@ -93,6 +93,8 @@ class SimulatedAnnotator:
 
     def perceived(self, screen: Screen, criterion: str, truth: ItemTruth | None, done: int) -> list[float]:
         """Perceived quality of each completion in screen order; may leave [0, 1]."""
+        if not screen.completions:
+            return []
         if self.spam:
             return self._unread(screen, criterion, done)
         skill = self.skill_after(done)

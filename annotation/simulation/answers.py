@@ -36,6 +36,8 @@ class Task:
         self.screen = Screen(
             self.key, [text_key(content) for content in contents], [max(len(text), 1) for text in texts]
         )
+        self.texts: list[str] = texts
+        self.asked: str = messages(item["prompt"], "user")[-1]["content"]
         self.words = sum(len(text.split()) for text in texts)
 
 
@@ -101,10 +103,35 @@ def _rating(task: Task, perceived: Perceived, truth: ItemTruth | None, rng: rand
     return {"ratings": ratings}
 
 
+OPENINGS = ("In short: ", "Here is how I would put it. ", "Let me answer that. ", "")
+
+
+def _demonstration(
+    task: Task, perceived: Perceived, truth: ItemTruth | None, rng: random.Random
+) -> dict[str, Any]:
+    """Says that it understood what was asked, and no more: nothing that is simulated knows an answer."""
+    return {"text": f"{rng.choice(OPENINGS)}You asked: {' '.join(task.asked.split()[:40])}"}
+
+
+def _critique(
+    task: Task, perceived: Perceived, truth: ItemTruth | None, rng: random.Random
+) -> dict[str, Any]:
+    """A principle counts as broken where the completion is perceived below the middle."""
+    asked = [criterion for criterion in task.criteria if criterion["key"] != "overall"]
+    broken = [criterion for criterion in asked if perceived[criterion["key"]][0] < 0.5]
+    names = ", ".join(criterion["name"] for criterion in broken)
+    why = f"It does not keep to this: {names}." if broken else "I find nothing that breaks a principle."
+    text = task.texts[0] if task.texts[0].strip() else "There is no answer."
+    mended = f"{rng.choice(OPENINGS[:3])}{text}" if broken or text != task.texts[0] else text
+    return {"principles": [criterion["key"] for criterion in broken], "critique": why, "revision": mended}
+
+
 ANSWERS: Mapping[str, Callable[[Task, Perceived, ItemTruth | None, random.Random], dict[str, Any]]] = {
     "pairwise": _pairwise,
     "ranking": _ranking,
     "rating": _rating,
+    "demonstration": _demonstration,
+    "critique": _critique,
 }
 
 
@@ -138,8 +165,18 @@ def _other_rating(lease: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[s
     return {**answer, "ratings": {**answer["ratings"], label: {**ratings, "overall": other}}}
 
 
+def _other_demonstration(lease: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {**answer, "text": f"{answer['text']}\n\nThat is all."}
+
+
+def _other_critique(lease: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {**answer, "revision": f"{answer['revision']}\n\nThat is all."}
+
+
 OTHERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]] = {
     "pairwise": _other_preference,
     "ranking": _other_ranking,
     "rating": _other_rating,
+    "demonstration": _other_demonstration,
+    "critique": _other_critique,
 }

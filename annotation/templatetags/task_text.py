@@ -1,6 +1,7 @@
 """Small drawing helps of the pages."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -47,4 +48,32 @@ def verdict(option: Mapping[str, Any]) -> str:
 def minutes(total: int) -> str:
     """65 → "1 h 5 min"."""
     hours, rest = divmod(total, 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
+    if not hours:
+        return f"{rest} min"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+@register.filter
+def minutes_range(span: tuple[int, int]) -> str:
+    """(50, 65) → "50 min to 1 h 5 min", (5, 8) → "5 to 8 min"."""
+    low, high = span
+    if low == high:
+        return minutes(low)
+    return f"{low} to {minutes(high)}" if high < 60 else f"{minutes(low)} to {minutes(high)}"
+
+
+@register.filter
+def clock(seconds: float) -> str:
+    """110 → "1:50"."""
+    return "{}:{:02}".format(*divmod(round(seconds), 60))
+
+
+SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
+
+
+@register.filter
+def money(amount: Decimal, currency: str) -> str:
+    """At least two decimal places: "£0.48", "£0.125", "CHF 0.50"."""
+    places = max(2, -int(amount.normalize().as_tuple().exponent))
+    sign = SIGNS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
+    return f"{sign}{amount:,.{places}f}"

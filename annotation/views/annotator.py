@@ -1,168 +1,137 @@
-"""The quiet pages around judging: home, guide and consent, invitation, own work, end of the batch."""
+"""The quiet pages around judging: home, guide and consent, invitation, own work, a break, the end of the batch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from statistics import median
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Q
+from django.contrib import messages
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.access import access_annotator, access_project, roles_in
-from annotation.kinds import judgment_kinds
-from annotation.models import Batch, GuidelineVersion, Judgment, Membership, Project
-from annotation.selectors import (
-    AnnotatorProgress,
-    active_seconds_since,
-    current_guideline,
-    has_unfinished_slots,
-    own_judgments,
+from annotation.models import ConsentText, Judgment, Membership, Project
+from annotation.rendering.renewals import renewal
+from annotation.selectors import current_guideline, has_unfinished_slots, own_judgments
+from annotation.selectors_desk import Desk, desk_of, desks_of, earned_in, earned_this_week
+from annotation.selectors_guide import agreed_consent_text, guide_shown, guide_standing, known_guide
+from annotation.selectors_own import (
+    Part,
+    own_counts,
+    own_drafts,
+    own_returned,
+    own_skipped,
+    own_submitted,
 )
-from annotation.selectors_staffing import (
-    Training,
-    cap_reached,
-    items_left,
-    shown_progress,
-    training_feedback,
-    training_of,
-)
-from annotation.services.leases import Standing, held_leases, needs_consent, standing_of, why_nothing
+from annotation.selectors_staffing import cap_reached, training_feedback
+from annotation.services.breaks import take_break
+from annotation.services.leases import held_leases, needs_consent, why_nothing
 from annotation.services.people import current_consent_text, give_consent
+from annotation.services.reading import confirm_guide
 from annotation.views.signed_in import SignedInRequest, signed_in
+from annotation.views.task import next_item
 from annotation.views.task_page import can_change, excerpt
 
-ESTIMATE_MIN = 5
-"""Fewer own times than this say nothing about the next item."""
+BREAK_MINUTES = 5
+BREAK_MAX = timedelta(hours=12)
+"""A break that began longer ago was left by closing the browser."""
+RENEWED = "The text was changed while you read it. Please read the newest one."
 
 
-@dataclass(frozen=True)
-class OpenBatch:
-    batch: Batch
-    kind: str
-    progress: AnnotatorProgress
-    open_items: int
-
-    @property
-    def left(self) -> int:
-        """At most; the item that is held counts too, but where no total is told."""
-        progress = self.progress
-        return progress.total - progress.done if progress.total else self.open_items
+def judging_memberships(request: SignedInRequest) -> list[Membership]:
+    """Where the person judges, by the name of the project."""
+    memberships = request.user.memberships.filter(is_active=True, role=Membership.Role.ANNOTATOR)
+    return list(memberships.select_related("project", "user").order_by("project__name"))
 
 
-@dataclass(frozen=True)
-class Desk:
-    """One project as its annotator meets it on the home page; `seconds` is their usual time for an item."""
-
-    project: Project
-    batches: list[OpenBatch]
-    guideline: GuidelineVersion
-    has_held: bool
-    consent_needed: bool
-    submitted: int
-    seconds: float | None
-    training: Training | None = None
-    """What has to be passed before any of the batches."""
-    blocked: str | None = None
-    """paused, not_qualified or cap_reached, when nothing new is given at all for that reason."""
-
-    @property
-    def left(self) -> int:
-        if self.blocked:
-            return 0
-        return self.training.left if self.training else sum(batch.left for batch in self.batches)
-
-    @property
-    def minutes_left(self) -> int | None:
-        if self.seconds is None or self.training is not None:
-            return None
-        return max(1, round(self.left * self.seconds / 60))
-
-
-def desk_of(annotator: Membership) -> Desk:
-    project = annotator.project
-    standing = standing_of(annotator, timezone.now())
-    training = standing.training_batch_id and training_of(annotator, standing.training_batch_id)
-    batches = (
-        project.batches.filter(state=Batch.State.OPEN, purpose=Batch.Purpose.WORK)
-        .filter(Q(skill="") | Q(skill__in=annotator.skills), Q(staff=None) | Q(staff=annotator))
-        .select_related("protocol")
-    )
-    found = [
-        OpenBatch(
-            batch,
-            judgment_kinds.get(batch.protocol.kind).name,
-            shown_progress(annotator, batch),
-            items_left(annotator, batch),
-        )
-        for batch in batches.order_by("-priority", "number")
-    ]
-    return Desk(
-        project=project,
-        # A batch that others have finished holds nothing for this person, done or to do.
-        batches=[batch for batch in found if batch.progress.total or batch.progress.done or batch.open_items],
-        guideline=current_guideline(project.pk),
-        has_held=bool(standing.held),
-        consent_needed=needs_consent(annotator),
-        submitted=annotator.judgments.filter(superseded_by__isnull=True).count(),
-        seconds=usual_seconds(annotator),
-        training=training or None,
-        blocked=blocked_by(standing, training or None),
-    )
-
-
-def blocked_by(standing: Standing, training: Training | None) -> str | None:
-    """What stands in the way of every new item, in the order in which `lease_next` looks at it."""
-    if standing.refusal == "paused":
-        return "paused"
-    if training is not None:
-        return "not_qualified" if training.is_over else None
-    return "cap_reached" if standing.is_capped else None
-
-
-def usual_seconds(annotator: Membership) -> float | None:
-    """Median active seconds of the person's last fifty answers; None where too few carry a time."""
-    times = [j.active_seconds for j in own_judgments(annotator, limit=50) if j.active_seconds]
-    return median(times) if len(times) >= ESTIMATE_MIN else None
+def ordered(desks: Iterable[Desk]) -> list[Desk]:
+    """What is in hand first, then what there is to do."""
+    return sorted(desks, key=lambda desk: (not desk.has_held, not desk.left))
 
 
 @require_safe
 @never_cache
 @signed_in
 def home(request: SignedInRequest) -> HttpResponseBase:
-    """What there is to judge, and for other roles the way to their projects."""
-    memberships = (
-        request.user.memberships.filter(is_active=True)
-        .select_related("project", "user")
-        .order_by("project__name")
-    )
-    judging = [m for m in memberships if m.role == Membership.Role.ANNOTATOR]
-    projects = {m.project.pk: m.project for m in memberships if m.role != Membership.Role.ANNOTATOR}
-    desks = sorted((desk_of(annotator) for annotator in judging), key=lambda d: (not d.has_held, not d.left))
-    return render(request, "annotation/home.html", {"desks": desks, "projects": list(projects.values())})
+    """What there is to judge, and for other roles the way to their projects. For htmx, which asks every minute, the
+    part that changes. Nothing is leased."""
+    now = timezone.now()
+    desks = ordered(desks_of(judging_memberships(request), now))
+    others = Project.objects.filter(memberships__user=request.user, memberships__is_active=True)
+    others = others.exclude(memberships__in=request.user.memberships.filter(role=Membership.Role.ANNOTATOR))
+    first = desks[0] if desks and desks[0].can_go_on else None
+    context = {
+        "first": first,
+        "rest": desks[1:] if first else desks,
+        "desks": desks,
+        "has_answers": any(desk.counts.has_any for desk in desks),
+        "projects": list(others.distinct().order_by("name")),
+        "week": earned_this_week(request.user, now) if desks else None,
+        "hides_pay": request.user.hides_pay,
+    }
+    template = "annotation/_home.html" if request.htmx else "annotation/home.html"
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @signed_in
 def guide(request: SignedInRequest, slug: str) -> HttpResponseBase:
-    """The instructions, and the consent form for an annotator who has not agreed yet."""
+    """The instructions and what is new in them, and the consent form for an annotator who has not agreed yet."""
     project = access_project(request.user, slug)
     if request.method == "POST":
-        annotator = access_annotator(request.user, slug)
-        give_consent(annotator=annotator, now=timezone.now())
-        return redirect("task", slug=slug)
-    is_annotator = Membership.Role.ANNOTATOR in roles_in(request.user, project)
-    consent_needed = is_annotator and needs_consent(access_annotator(request.user, slug))
-    context = {
-        "project": project,
-        "guideline": current_guideline(project.pk),
-        "consent_text": current_consent_text(project) if consent_needed else None,
-        "is_annotator": is_annotator,
-    }
+        return guide_confirmed(request, access_annotator(request.user, slug))
+    context: dict[str, Any] = {"project": project}
+    if Membership.Role.ANNOTATOR in roles_in(request.user, project):
+        context |= guide_of_annotator(access_annotator(request.user, slug))
+    else:
+        context |= {"guideline": current_guideline(project.pk)}
     return render(request, "annotation/guide.html", context)
+
+
+def guide_of_annotator(annotator: Membership) -> dict[str, Any]:
+    standing = guide_standing(annotator)
+    known = known_guide(annotator, standing.current) if standing.is_changed else None
+    context: dict[str, Any] = {
+        "is_annotator": True,
+        "guideline": standing.current,
+        "is_confirmed": standing.is_confirmed,
+        "known": known,
+        "changes": renewal(known.text, standing.current.text) if known else [],
+    }
+    if needs_consent(annotator):
+        text, agreed = current_consent_text(annotator.project), agreed_consent_text(annotator)
+        context |= {
+            "consent_text": text,
+            "agreed": agreed,
+            "consent_changes": renewal(agreed.text, text.text) if agreed and text else [],
+        }
+    return context
+
+
+def guide_confirmed(request: SignedInRequest, annotator: Membership) -> HttpResponseBase:
+    """Note what was read and agreed to: the versions that were on the page, which need not be the newest any more."""
+    now, slug = timezone.now(), annotator.project.slug
+    given = request.POST.get("consent", "")
+    guideline = guide_shown(annotator, request.POST.get("guideline", ""))
+    if guideline is None or (given and not is_current(current_consent_text(annotator.project), given)):
+        messages.info(request, RENEWED)
+        return redirect("guide", slug=slug)
+    if given:
+        give_consent(annotator=annotator, now=now)
+    confirm_guide(annotator=annotator, guideline=guideline, now=now)
+    return next_item(request, annotator)
+
+
+def is_current(text: ConsentText | None, number: str) -> bool:
+    return text is not None and str(text.number) == number
 
 
 @require_safe
@@ -171,15 +140,20 @@ def guide(request: SignedInRequest, slug: str) -> HttpResponseBase:
 def task(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """The held item, or an invitation: a GET never leases."""
     annotator = access_annotator(request.user, slug)
-    if needs_consent(annotator):
+    now = timezone.now()
+    if needs_consent(annotator) or guide_standing(annotator).is_changed:
         return redirect("guide", slug=slug)
-    held = held_leases(annotator, timezone.now())
+    held = held_leases(annotator, now)
     if held:
         return redirect("assignment", pk=held[0].public_id)
-    desk = desk_of(annotator)
+    desk = desk_of(annotator, now)
     if desk.blocked:
         return redirect("done", slug=slug)
-    context = {"desk": desk, "told": training_feedback(annotator, newest_of(annotator))}
+    context = {
+        "desk": desk,
+        "told": training_feedback(annotator, newest_of(annotator)),
+        "hides_pay": request.user.hides_pay,
+    }
     return render(request, "annotation/invitation.html", context)
 
 
@@ -194,17 +168,79 @@ class OwnAnswer:
     can_change: bool
 
 
+SHOWN = ("submitted", "drafts", "returned", "skipped")
+
+
 @require_safe
 @never_cache
 @signed_in
 def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
-    """The last twenty own answers, each with a way to change it while its batch is open."""
+    """The person's own work in four lists, the newest first, each page under an address of its own."""
     annotator = access_annotator(request.user, slug)
-    answers = [
-        OwnAnswer(judgment, excerpt(judgment.item), can_change(judgment))
-        for judgment in own_judgments(annotator)
-    ]
-    return render(request, "annotation/work.html", {"project": annotator.project, "answers": answers})
+    held = held_leases(annotator, timezone.now())
+    asked = request.GET.get("show", "")
+    show = asked if asked in SHOWN else SHOWN[0]
+    before = row_id(request.GET.get("before", ""))
+    counts = own_counts(annotator, held)
+    part: Part[Any]
+    rows: list[Any]
+    if show == "submitted":
+        part = own_submitted(annotator, before)
+        rows = [OwnAnswer(one, excerpt(one.item), can_change(one)) for one in part.rows]
+    elif show == "drafts":
+        part = own_drafts(annotator, held, before)
+        rows = [(one, excerpt(one.item)) for one in part.rows]
+    elif show == "returned":
+        part = own_returned(annotator, before)
+        rows = [(one, excerpt(one.judgment.item)) for one in part.rows]
+    else:
+        part = own_skipped(annotator, before)
+        rows = [(one, excerpt(one.item)) for one in part.rows]
+    context = {
+        "project": annotator.project,
+        "show": show,
+        "tabs": [(name, name.capitalize(), getattr(counts, name)) for name in SHOWN],
+        "rows": rows,
+        "older": part.older,
+        "is_first": before is None,
+    }
+    return render(request, "annotation/work.html", context)
+
+
+def row_id(text: str) -> int | None:
+    """The id of the last row seen, as an address says it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@signed_in
+def break_(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """A quiet page with a timer. POST starts the break and keeps the item at hand, POST with `end` goes on."""
+    annotator = access_annotator(request.user, slug)
+    now, key = timezone.now(), f"break:{annotator.pk}"
+    if request.method == "POST":
+        if "end" in request.POST:
+            request.session.pop(key, None)
+            return redirect("task", slug=slug)
+        take_break(annotator=annotator, now=now)
+        request.session[key] = now.isoformat()
+        return redirect("break", slug=slug)
+    held = next(iter(held_leases(annotator, now)), None)
+    since = break_since(request.session.get(key), now)
+    context = {
+        "project": annotator.project,
+        "since": since,
+        "seconds": since and int((now - since).total_seconds()),
+        "minutes": BREAK_MINUTES,
+        "kept_until": held and held.assignment.expires_at,
+    }
+    return render(request, "annotation/break.html", context)
+
+
+def break_since(noted: str | None, now: datetime) -> datetime | None:
+    since = parse_datetime(noted) if noted else None
+    return since if since is not None and now - since < BREAK_MAX else None
 
 
 @require_safe
@@ -220,13 +256,18 @@ def done(request: SignedInRequest, slug: str) -> HttpResponseBase:
         return redirect("task", slug=slug)
     if reason == "consent_needed":
         return redirect("guide", slug=slug)
+    newest = newest_of(annotator)
+    others = [one for one in judging_memberships(request) if one.pk != annotator.pk]
     context = {
-        "desk": desk_of(annotator),
+        "desk": desk_of(annotator, now),
         "held": next(iter(held_leases(annotator, now)), None),
         "cap": cap_reached(annotator, now) if reason == "cap_reached" else None,
-        "told": training_feedback(annotator, newest_of(annotator)),
-        "minutes": round(active_seconds_since(annotator, now - timedelta(hours=12)) / 60),
+        "told": training_feedback(annotator, newest),
+        "batch": newest and newest.batch,
+        "earned": newest and earned_in(annotator, newest.batch),
+        "next": [desk for desk in ordered(desks_of(others, now)) if desk.can_go_on],
         "reason": reason,
+        "hides_pay": request.user.hides_pay,
     }
     is_complete = reason == "batch_done" and not has_unfinished_slots(annotator.project)
     template = "annotation/done.html" if is_complete else "annotation/nothing_left.html"

@@ -42,6 +42,7 @@ from annotation.selectors_console import (
     staff,
     stuck_items,
 )
+from annotation.selectors_reports import item_reports
 from annotation.selectors_staffing import training_counts
 from annotation.services.batches import JOB_KIND, close_batch, start_import
 from annotation.services.overlap import overlap_policies, saving_of
@@ -63,6 +64,8 @@ STAFFING_FIELDS = (
     "cap_per_annotator",
     "lease_minutes",
     "priority",
+    "pay_per_item",
+    "pay_currency",
 )
 
 
@@ -313,6 +316,7 @@ def item(request: SignedInRequest, slug: str, number: int, item_number: int) -> 
         "reference": reference_words(found),
         "judged": [judged(judgment, screen) for judgment in item_judgments(found)],
         "exclusions": item_exclusions(found),
+        "reports": item_reports(found),
     }
     return render(request, "annotation/item.html", context)
 

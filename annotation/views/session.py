@@ -11,6 +11,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -19,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.models import User
 from annotation.services.people import set_preferences
+from annotation.services.spares import release_all_spares
 from annotation.views.signed_in import SignedInRequest, signed_in
 
 log = structlog.get_logger(__name__)
@@ -84,6 +86,8 @@ def locked_out(request: HttpRequest, response: HttpResponseBase, credentials: An
 
 @require_POST
 def logout(request: HttpRequest) -> HttpResponseBase:
+    if isinstance(request.user, User):
+        release_all_spares(user=request.user, now=timezone.now())
     auth.logout(request)
     return redirect("login")
 
@@ -103,7 +107,7 @@ def theme(request: HttpRequest) -> HttpResponseBase:
         return HttpResponse("The themes are auto, light and dark.", status=422, content_type="text/plain")
     response = answer_wish(request)
     if isinstance(request.user, User):
-        set_preferences(user=request.user, theme=chosen, has_single_keys=request.user.has_single_keys)
+        set_preferences(user=request.user, theme=chosen)
     else:
         response.set_cookie(
             "theme", chosen, max_age=THEME_SECONDS, secure=request.is_secure(), httponly=True, samesite="Lax"
@@ -115,7 +119,15 @@ def theme(request: HttpRequest) -> HttpResponseBase:
 @signed_in
 def single_keys(request: SignedInRequest) -> HttpResponseBase:
     """Switch shortcuts of one key on or off (WCAG 2.1.4); Tab, arrows and Enter always work."""
-    set_preferences(user=request.user, theme=request.user.theme, has_single_keys="on" in request.POST)
+    set_preferences(user=request.user, has_single_keys="on" in request.POST)
+    return answer_wish(request)
+
+
+@require_POST
+@signed_in
+def pay_visibility(request: SignedInRequest) -> HttpResponseBase:
+    """Show or hide money and working time on this person's pages."""
+    set_preferences(user=request.user, hides_pay="hide" in request.POST)
     return answer_wish(request)
 
 

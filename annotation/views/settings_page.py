@@ -7,14 +7,15 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.access import access_own_token, reachable_projects
 from annotation.errors import Refused
 from annotation.forms_console import TokenForm
+from annotation.forms_settings import SettingsForm
 from annotation.models import Project, User
 from annotation.selectors_console import token_rows
-from annotation.services.people import create_token, revoke_token
+from annotation.services.people import create_token, revoke_token, set_preferences
 from annotation.views.signed_in import SignedInRequest, signed_in
 
 
@@ -22,27 +23,47 @@ def own_projects(user: User) -> list[Project]:
     return list(reachable_projects(user).order_by("name"))
 
 
-def settings_context(user: User, form: TokenForm) -> dict[str, Any]:
-    return {
-        "form": form,
-        "rows": token_rows(user),
-        "themes": User.Theme.choices,
-        "now": timezone.now(),
-        "here": "settings",
-    }
-
-
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @signed_in
 def settings(request: SignedInRequest) -> HttpResponseBase:
-    form = TokenForm(projects=own_projects(request.user))
-    return render(request, "annotation/settings_tokens.html", settings_context(request.user, form))
+    """How pages look and react for this person."""
+    if request.method != "POST":
+        return settings_form(request, SettingsForm(user=request.user))
+    if "reset_keys" in request.POST:
+        set_preferences(user=request.user, keymap={})
+        messages.success(request, "Every command is on its own letter again.")
+        return redirect("settings")
+    form = SettingsForm(request.POST, user=request.user)
+    if form.is_valid():
+        try:
+            set_preferences(user=request.user, **form.preferences())
+            messages.success(request, "Saved.")
+            return redirect("settings")
+        except Refused as refusal:
+            form.refuse(refusal)
+    return settings_form(request, form, status=422)
 
 
-@require_POST
+def settings_form(request: SignedInRequest, form: SettingsForm, status: int = 200) -> HttpResponseBase:
+    return render(request, "annotation/settings.html", {"form": form, "here": "settings"}, status=status)
+
+
+def tokens_context(user: User, form: TokenForm) -> dict[str, Any]:
+    return {"form": form, "rows": token_rows(user), "now": timezone.now(), "here": "settings"}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @signed_in
+def tokens(request: SignedInRequest) -> HttpResponseBase:
+    """The person's API tokens. POST makes one."""
+    if request.method == "POST":
+        return token_create(request)
+    form = TokenForm(projects=own_projects(request.user))
+    return render(request, "annotation/settings_tokens.html", tokens_context(request.user, form))
+
+
 def token_create(request: SignedInRequest) -> HttpResponseBase:
     """Make a token. It is on this answer and nowhere else: only its digest is kept."""
     form, now, token = TokenForm(request.POST, projects=own_projects(request.user)), timezone.now(), None
@@ -59,7 +80,7 @@ def token_create(request: SignedInRequest) -> HttpResponseBase:
         except Refused as refusal:
             form.refuse(refusal)
     shown = form if token is None else TokenForm(projects=own_projects(request.user))
-    context = settings_context(request.user, shown) | {"token": token}
+    context = tokens_context(request.user, shown) | {"token": token}
     return render(request, "annotation/settings_tokens.html", context, status=200 if token else 422)
 
 
@@ -70,4 +91,4 @@ def token_revoke(request: SignedInRequest, pk: int) -> HttpResponseBase:
     token = access_own_token(request.user, pk)
     revoke_token(token=token, actor=request.user, now=timezone.now())
     messages.success(request, f"“{token.name}” is revoked: what uses it is refused from now on.")
-    return redirect("settings")
+    return redirect("tokens")

@@ -1,4 +1,4 @@
-"""Tables of what judgments mean. `answers` holds one typed table for each kind of answer."""
+"""Tables of what judgments mean. `answers` and `texts` hold one typed table for each kind of answer."""
 
 from comparisons.models.agreement import AgreementReport
 from comparisons.models.answers import (
@@ -7,5 +7,15 @@ from comparisons.models.answers import (
     RatingAnswer,
     SpanMark,
 )
+from comparisons.models.texts import CritiqueAnswer, CritiquePrinciple, DemonstrationAnswer
 
-__all__ = ["AgreementReport", "PairwiseAnswer", "RankingAnswer", "RatingAnswer", "SpanMark"]
+__all__ = [
+    "AgreementReport",
+    "CritiqueAnswer",
+    "CritiquePrinciple",
+    "DemonstrationAnswer",
+    "PairwiseAnswer",
+    "RankingAnswer",
+    "RatingAnswer",
+    "SpanMark",
+]

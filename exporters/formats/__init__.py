@@ -38,11 +38,32 @@ class Pair:
     judgments: int
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text that somebody wrote, as the completion of its prompt.
+
+    `source` is "demonstration" or "revision". A revision stands in the place of the completion's last message;
+    where nothing was found to be broken it may be the completion as it was.
+    """
+
+    id: str
+    item: str
+    split: str
+    protocol: str
+    prompt: Messages
+    completion: Messages
+    source: str
+
+
 class ReleaseContent(Protocol):
     """What a format may read of a release. Each call starts from the beginning and streams."""
 
     def pairs(self) -> Iterator[Pair]:
-        """Every row, in the order of the release."""
+        """Every preference, in the order of the release: labelled pairs, then revisions that changed something,
+        each preferred over the completion it began from."""
+
+    def texts(self) -> Iterator[Text]:
+        """Every text that was written, in the order of the release."""
 
 
 class ExportFormat(Protocol):
@@ -52,6 +73,12 @@ class ExportFormat(Protocol):
     title: str
     trainers: str
     """Who reads it, for the card and the form: "TRL RewardTrainer, DPOTrainer"."""
+    unit: str
+    """What one record is, in the singular: "preference pair"."""
+    sample_column: str
+    """The column that the card's example prints."""
+    tag: str
+    """Its tag on the card's front matter."""
     columns: Mapping[str, str]
     """Each column with its meaning, in the order of the schema; printed in the card."""
     schema: pa.Schema

@@ -4,6 +4,9 @@
 const TYPING = "textarea, select, [contenteditable], input:not([type=radio]):not([type=checkbox]):not([type=hidden])";
 const NATIVE_ENTER = "a, button, summary";
 
+/** {letter pressed: letter meant, "" for none}, of the letters that the person has moved. */
+const KEYMAP = JSON.parse(document.documentElement.dataset.keymap || "{}");
+
 const areSingleKeysOn = () => document.documentElement.dataset.keys !== "off";
 
 /** "7" for a digit key, on layouts too where digits need Shift (event.code); else null. */
@@ -13,7 +16,7 @@ function digitOf(event) {
 }
 
 /**
- * handlers: {digit(d), letter(l), key(event), arrow(step), enter(event), help(), isFresh()}.
+ * handlers: {digit(d), letter(l, event), key(event), arrow(step), enter(event), help(), isFresh()}.
  * digit, letter and key (every other one) answer true when they used the key. isFresh: a task was swapped in under 300 ms ago.
  */
 export function listen(handlers) {
@@ -22,15 +25,15 @@ export function listen(handlers) {
     const target = event.target;
     const isTyping = target.matches(TYPING);
     if (event.key === "Enter" && !isTyping && (event.repeat || handlers.isFresh())) return event.preventDefault();
+    const open = document.querySelector("[popover]:popover-open, dialog[open]");
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      if (!event.repeat && !handlers.isFresh()) handlers.enter();
+      if (!event.repeat && !handlers.isFresh()) open ? isTyping && target.form.requestSubmit() : handlers.enter();
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
 
-    const open = document.querySelector("[popover]:popover-open, dialog[open]");
-    if (open) return pressIn(open, event);
+    if (open) return isTyping || pressIn(open, event);
     if (isTyping) {
       if (event.key === "Escape") target.blur();
       return;
@@ -52,9 +55,10 @@ export function listen(handlers) {
       event.preventDefault();
       handlers.help();
     } else if (/^[a-z]$/i.test(event.key)) {
-      const letter = event.key.toLowerCase();
-      if (event.repeat && !"jk".includes(letter)) return;
-      if (handlers.letter(letter)) event.preventDefault();
+      const pressed = event.key.toLowerCase();
+      const letter = KEYMAP[pressed] ?? pressed;
+      if (!letter || (event.repeat && !"jk".includes(letter))) return;
+      if (handlers.letter(letter, event)) event.preventDefault();
     } else if (handlers.key(event)) {
       event.preventDefault();
     }
@@ -64,8 +68,9 @@ export function listen(handlers) {
 /** An open menu has digits of its own. */
 function pressIn(open, event) {
   const digit = digitOf(event);
-  const button = digit !== null && areSingleKeysOn() && open.querySelector(`button[data-digit="${digit}"]`);
-  if (!button || event.repeat) return;
+  const answer = digit !== null && areSingleKeysOn() && open.querySelector(`[data-digit="${digit}"]`);
+  if (!answer || event.repeat) return;
   event.preventDefault();
-  button.click();
+  answer.focus();
+  answer.click();
 }

@@ -1,23 +1,332 @@
-// The ranking so far in one line, e.g. "C > A = D > B", as numbers are chosen on the cards.
+// The ranking screen. The number radios on the cards are the order: they are what the form sends, and all that is
+// there without script. Letters, arrows and dragging write into them.
+import { register } from "./kinds.js";
 import { $, $$, say } from "./page.js";
+import { activateNamed } from "./questions.js";
 
-function showRanking() {
-  const line = $("#expr");
-  const tiers = new Map();
-  for (const radio of $$(".place :checked")) {
-    const label = radio.name.at(-1);
-    tiers.set(Number(radio.value), [...(tiers.get(Number(radio.value)) ?? []), label]);
-  }
-  if (!tiers.size) return;
-  const order = [...tiers.keys()].sort((x, y) => x - y).map((place) => tiers.get(place));
-  const placed = order.flat();
-  const missing = [...line.dataset.labels].filter((label) => !placed.includes(label));
-  const text = order.map((tier) => tier.join(" = ")).join(" > ");
-  if (line.textContent === text) return;
-  line.textContent = text;
-  line.classList.add("on");
-  const words = order.map((tier) => tier.join(" and ") + (tier.length > 1 ? " tied" : "")).join(", then ");
-  say(missing.length ? `${words}. ${missing.join(", ")} not placed.` : words);
+let labels = [];
+/** Label → its number; 0: not placed. */
+let numbers = {};
+let isTieNext = false;
+let pins = [];
+let held = null;
+
+const radios = (label) => $$(`[name="rank-overall-${label}"]`);
+const open = () => labels.filter((label) => !numbers[label]);
+const hasTies = () => "ties" in $("#ladder").dataset;
+
+/** [["C"], ["A", "D"]], best first. */
+function order() {
+  const found = [];
+  for (const label of labels) if (numbers[label]) (found[numbers[label]] ??= []).push(label);
+  return found.filter(Boolean);
 }
 
-export const ranking = { start: showRanking, changed: showRanking };
+function check(next) {
+  for (const label of labels) radios(label).forEach((radio, i) => (radio.checked = i + 1 === next[label]));
+}
+
+/** Competition ranks: a tie takes the better number and the next is left out, 1, 2, 2, 4. */
+function write(tiers) {
+  const next = {};
+  let n = 1;
+  for (const tier of tiers) {
+    for (const label of tier) next[label] = n;
+    n += tier.length;
+  }
+  check(next);
+  $("#judge")?.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/** `label` as a tier of its own before the one at `index` now, or (isTied) into that one; −1: out. */
+function put(label, index, isTied) {
+  const tiers = order().map((tier) => tier.filter((other) => other !== label));
+  if (isTied) tiers[index].push(label);
+  else if (index >= 0) tiers.splice(index, 0, [label]);
+  write(tiers.filter((tier) => tier.length));
+}
+
+function move(label, how) {
+  const tiers = order();
+  const i = tiers.findIndex((tier) => tier.includes(label));
+  if (i < 0) return put(label, tiers.length);
+  const isTied = tiers[i].length > 1;
+  if (how === "up") put(label, Math.max(0, i - !isTied));
+  else if (how === "down") put(label, isTied || tiers[i + 1] ? i + 1 + !isTied : -1);
+  else if (i) put(label, i - 1, true);
+}
+
+/** Where nothing may be tied: whoever stands at `at` makes way for `label`, in the direction of `by`. */
+function makeWay(label, at, by) {
+  const other = labels.find((each) => each !== label && numbers[each] === at);
+  if (!other) return at > 0 && at <= labels.length;
+  if (!makeWay(label, at + by, by)) return false;
+  numbers[other] += by;
+  return true;
+}
+
+function look() {
+  numbers = {};
+  for (const label of labels) numbers[label] = radios(label).findIndex((radio) => radio.checked) + 1;
+}
+
+function changed() {
+  const before = numbers;
+  look();
+  const moved = labels.find((label) => numbers[label] !== before[label]);
+  const n = numbers[moved];
+  if (n && !hasTies()) {
+    const by = before[moved] && before[moved] < n ? -1 : 1;
+    makeWay(moved, n, by) || makeWay(moved, n, -by);
+    check(numbers);
+  }
+  isTieNext = false;
+  draw();
+  if (moved) say(spoken());
+}
+
+/** "C first, A and D tied second, B not placed" */
+function spoken() {
+  const listed = (some) => some.join(", ").replace(/, (.)$/, " and $1");
+  const places = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
+  const said = order().map((tier) => `${listed(tier)}${tier[1] ? " tied" : ""} ${places.splice(0, tier.length)[0]}`);
+  if (open()[0]) said.push(`${listed(open())} not placed`);
+  return said.join(", ");
+}
+
+/** What is not answered yet: {say, focus}. */
+function missing() {
+  const left = open();
+  const lacking = $("#ladder").dataset.wanted - labels.length + left.length;
+  if (lacking > 0) {
+    const what = lacking > 3 || lacking < left.length ? `${lacking} more` : left.join(", ");
+    return { say: `Place ${what} to submit`, focus: radios(left[0])[0] };
+  }
+  const select = $$(".rank-crits [data-required]").find((each) => !each.value);
+  return select ? { say: `Rank ${select.dataset.name} to submit`, focus: select } : null;
+}
+
+function draw() {
+  drawLadder(order(), open());
+  const lacks = missing();
+  $("#submit span").textContent = lacks?.say ?? "Submit";
+  $("#submit").ariaDisabled = lacks && "true";
+}
+
+function part(tag, className, ...content) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...content);
+  return made;
+}
+
+/** The chip of a response; a redraw moves the one that is there. */
+function chip(label) {
+  const there = $(`.chip[data-l="${label}"]`);
+  if (there) return there;
+  const made = $("#chip").content.firstElementChild.cloneNode(true);
+  made.dataset.l = label;
+  for (const button of $$("[data-move]", made)) button.ariaLabel += ` ${label}`;
+  $(".badge", made).textContent = label;
+  $(".vh", made).textContent = `Response ${label}: `;
+  const text = $(`.rcard[data-l="${label}"] .resp-text`);
+  $(".words", made).textContent = $(".md", text).textContent.trim().slice(0, 80);
+  $(".words", made).lang = text.lang;
+  return made;
+}
+
+const row = (className, n, ...content) => part("li", className, part("span", "n", n), ...content);
+
+function drawLadder(tiers, rest) {
+  const focus = document.activeElement;
+  let placed = 0;
+  const rows = tiers.map((tier) => {
+    const n = rest[0] ? Math.max(placed + 1, numbers[tier[0]]) : placed + 1;
+    placed += tier.length;
+    const list = part("ul", "", ...tier.map(chip));
+    list.ariaLabel = `Rank ${n}${tier[1] ? ", tied" : ""}`;
+    return row("tier", n, list, tier[1] ? part("span", "tie-note", "Tied") : "");
+  });
+  const key = part("kbd", "kbd", rest[1] ? "a letter" : rest);
+  if (rest[0]) rows.push(row("tier free", placed + 1, part("p", "", "Drop here", part("span", "by-key", " or press ", key))));
+  const left = rest.map(chip);
+  $("#placed").textContent = `${placed} of ${placed + rest.length} placed`;
+  let line = tiers.map((tier) => tier.join("=")).join(">");
+  if (placed && rest[0]) line += isTieNext ? "=" : ">";
+  $("#expr").replaceChildren(...Array.from(line, (sign) => part("span", /\w/.test(sign) ? "" : "op", sign)));
+  if (rest[0]) $("#expr").append(part("span", "caret"));
+  Object.assign($("#expr"), { role: "img", ariaLabel: spoken() });
+  $("#tiers").replaceChildren(...rows);
+  $("#tray ul").replaceChildren(...left);
+  $("#tray").hidden = !rest[0];
+  if (!focus.matches(".chip *")) return;
+  focus.focus();
+  if (focus !== document.activeElement) $(".chip-go", focus.closest(".chip")).focus();
+}
+
+let drag = null;
+
+// A finger drags by the grip, so that it can scroll the ladder by the rest; a mouse takes the chip anywhere.
+document.addEventListener("pointerdown", ({ target, button, pointerType, pointerId: id, clientX: x, clientY: y }) => {
+  const chip = !button && target.closest(pointerType === "touch" ? ".grip" : ".chip")?.closest(".chip");
+  if (chip && !target.closest("[data-move]")) drag = { chip, id, x, y };
+});
+
+document.addEventListener("pointermove", (event) => {
+  if (event.pointerId !== drag?.id) return;
+  const x = event.clientX - drag.x;
+  const y = event.clientY - drag.y;
+  if (!drag.isFar && Math.hypot(x, y) < 5) return;
+  drag.isFar = true;
+  drag.chip.setPointerCapture(drag.id);
+  drag.chip.classList.add("dragged");
+  drag.chip.style.translate = `${x}px ${y}px`;
+  const { row, how } = goal(event);
+  unmark();
+  row?.classList.add(how);
+});
+
+const unmark = () => $$("#ladder li, #tray").forEach((row) => row.classList.remove("on", "before", "after"));
+
+function end({ row, how }) {
+  unmark();
+  const { chip, isFar } = drag ?? {};
+  drag = null;
+  chip?.classList.remove("dragged");
+  chip?.style.removeProperty("translate");
+  const index = $$("#tiers > li").indexOf(row);
+  if (isFar && row) put(chip.dataset.l, index + (how === "after"), how === "on" && row.matches(".tier:not(.free)"));
+}
+
+document.addEventListener("pointerup", (event) => drag && end(goal(event)));
+document.addEventListener("pointercancel", end);
+document.addEventListener("keydown", (event) => event.key === "Escape" && end(event));
+
+/** Where the pointer is: {row, how} with how = on, before or after. */
+function goal({ clientX, clientY }) {
+  const row = document.elementFromPoint(clientX, clientY)?.closest("#tiers > li, #tray");
+  if (!row?.matches(".tier:not(.free)")) return { row, how: "on" };
+  const { top, height } = row.getBoundingClientRect();
+  const share = (clientY - top) / height;
+  const edge = hasTies() ? 0.25 : 0.5;
+  return { row, how: share < edge ? "before" : share > 1 - edge ? "after" : "on" };
+}
+
+// Numbers given with gaps read as printed once everything is placed and nobody walks through them.
+document.addEventListener("focusout", ({ target, relatedTarget }) => {
+  const group = target.closest(".place");
+  if (group && !group.contains(relatedTarget) && !open()[0]) write(order());
+});
+
+const activeCard = () => Math.max(0, $$(".rcard").findIndex((card) => $('[data-active="true"]', card)));
+
+function focusCard(card) {
+  card?.focus();
+  card?.scrollIntoView({ block: "nearest" });
+}
+
+function step(by) {
+  const at = $$(".rcard").indexOf(document.activeElement.closest(".rcard"));
+  focusCard($$(".rcard")[at < 0 ? activeCard() : at + by]);
+}
+
+/** Two pinned cards stand side by side and the others fold; a third pin takes the place of the older one. */
+function pin(next) {
+  pins = next.slice(-2);
+  const isPair = pins.length > 1;
+  $(".rank-cards").classList.toggle("two", isPair);
+  for (const card of $$(".rcard")) card.classList.toggle("pinned", pins.includes(card.dataset.l));
+  $("#compare").ariaPressed = isPair;
+  if (isPair) $(".rank-cards").scrollIntoView();
+  say(isPair ? `${pins.join(" and ")} side by side` : pins[0] ? `${pins} pinned. Pin one more.` : "All responses are shown");
+}
+
+const toggle = (label) => pin(pins.includes(label) ? pins.filter((other) => other !== label) : [...pins, label]);
+
+function compare() {
+  const at = Math.min(activeCard(), labels.length - 2);
+  pin(pins[1] ? [] : labels.slice(at, at + 2));
+}
+
+// What is folded away must not take the focus unseen.
+document.addEventListener("focusin", ({ target }) => {
+  const more = target.closest(".resp-text") && $(".more input", target.closest(".rcard") ?? undefined);
+  if (more) more.checked = true;
+});
+
+const fold = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const more = $(".more", target.parentElement);
+    if (!$(":checked", more)) more.hidden = target.scrollHeight <= target.clientHeight + 4;
+  }
+});
+
+const chipLabel = () => document.activeElement.closest(".chip")?.dataset.l;
+
+function digit(d) {
+  const label = chipLabel() ?? $('.place[data-active="true"]')?.dataset.q.at(-1);
+  if (!label) return false;
+  if (d === "0") put(label, -1);
+  else radios(label)[d - 1]?.click();
+  if (open()[0] && !document.activeElement.closest(".rcard, .chip")) activateNamed(`rank-overall-${open()[0]}`);
+  return true;
+}
+
+function letter(l, event) {
+  const label = l.toUpperCase();
+  if (l === "j" || l === "k") step(l === "j" ? 1 : -1);
+  else if (!labels.includes(label)) return l <= "h";
+  else if (event.shiftKey && $("#compare")) toggle(label);
+  else if (numbers[label]) say(`${label} is placed already`);
+  else put(label, order().length - isTieNext, isTieNext);
+  return true;
+}
+
+function key({ key }) {
+  const last = order().at(-1)?.at(-1);
+  if (key === "=") {
+    if (numbers[chipLabel()] && hasTies()) return move(chipLabel(), "tie"), true;
+    isTieNext = hasTies() && last && open()[0] && !isTieNext;
+    draw();
+    say(isTieNext ? `Tied with ${last}: type its letter` : hasTies() ? spoken() : "No ties here");
+  } else if (key !== "Backspace") return false;
+  else if (isTieNext) changed();
+  else if (last) put(last, -1);
+  return true;
+}
+
+document.addEventListener("keydown", (event) => {
+  const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!by || !chipLabel()) return;
+  event.preventDefault();
+  if (event.altKey) return move(chipLabel(), by < 0 ? "up" : "down");
+  const chips = $$(".chip");
+  $(".chip-go", chips[chips.indexOf(document.activeElement.closest(".chip")) + by])?.focus();
+});
+
+document.addEventListener("pointerdown", ({ target }) => (held = target.matches(".place :checked") && target));
+
+document.addEventListener("click", ({ target }) => {
+  // Pressing the chosen number again takes it back.
+  if (target === held) put(held.name.at(-1), -1);
+  held = null;
+  const button = target.closest(".chip button, #compare, [data-pin]");
+  if (!button) return;
+  const label = button.closest(".chip")?.dataset.l;
+  if (button.id) compare();
+  else if (!label) toggle(button.dataset.pin);
+  else if (button.dataset.move) move(label, button.dataset.move);
+  else focusCard($(`.rcard[data-l="${label}"]`));
+});
+
+function start() {
+  labels = [...$("#ladder").dataset.labels];
+  pins = [];
+  isTieNext = false;
+  fold.disconnect();
+  for (const text of $$(".clamp .resp-text")) fold.observe(text);
+  look();
+  draw();
+}
+
+register(["ranking"], { start, changed, digit, letter, key, missing });

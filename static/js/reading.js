@@ -3,6 +3,7 @@ import { $, $$ } from "./page.js";
 
 const root = document.documentElement;
 const IDLE_MS = 60_000;
+const BELOW_HEADER = 60;
 
 const reader = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) markRead(entry.target.dataset.end);
@@ -30,6 +31,15 @@ const fitter = new ResizeObserver(() => {
 export function scroller() {
   const stage = $("#stage");
   return stage.scrollHeight > stage.clientHeight ? stage : document.scrollingElement;
+}
+
+/** Scrolls to the next (1) or previous (−1) turn of responses that are conversations; false when there is none. */
+export function stepTurn(by) {
+  const stage = scroller();
+  const edge = Math.max(0, stage.getBoundingClientRect().top) + BELOW_HEADER;
+  const ways = $$(".turn-mark").map((mark) => (mark.getBoundingClientRect().top - edge) * by).filter((way) => way > 4);
+  if (ways.length) stage.scrollBy({ top: Math.min(...ways) * by });
+  return ways.length > 0;
 }
 
 export function show(label) {

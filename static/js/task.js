@@ -1,146 +1,199 @@
-// The judging page: checks before sending, sending, buttons, letters. The page works without it.
+// The judging page: checks before sending, what becomes of an answer, buttons, letters. The page works without it.
 import { listen } from "./keys.js";
 import { ask } from "./kinds.js";
+import { flush, keep, load, owner, page, refused, remove, sealed, settled, trouble, waiting } from "./outbox.js";
 import { $, $$, say } from "./page.js";
 import { activateNamed, answer, firstOpen, startQuestions, step } from "./questions.js";
-import { activeTime, restartTime, scroller, show, startReading, toggleView, unread } from "./reading.js";
+import { activeTime, restartTime, scroller, show, startReading, stepTurn, toggleView, unread } from "./reading.js";
+import { announce, answersIn, askForSpare, current, forget, judge, put, restore, setSpare, takeSpare } from "./screen.js";
 
 const FRESH_MS = 300;
 const SLOW_MS = 400;
+const LEASE_SHARE = 5 / 6;
 
 let shownAt = -FRESH_MS;
 let hasAskedUnread = false;
 
 // Sending --------------------------------------------------------------------------------------------
 
-function stop(event) {
-  event.preventDefault();
-  event.stopImmediatePropagation();
+/** The answer given last, with what it was given on, while the page is open. */
+let last = null;
+let slowTimer = 0;
+
+/** Answered, and nothing behind it yet: it stays to be read. */
+const isAnswered = () => judge().inert;
+
+function setAnswered(is) {
+  judge().inert = is;
+  $("#submit").ariaBusy = String(is);
+  paint();
+}
+
+/** Whether the form may go; asks for what is open. */
+function isComplete(form) {
+  const open = ask("missing");
+  const question = open ? null : firstOpen();
+  if (open || question) {
+    form.classList.add("tried");
+    if (question?.closest("#crits")) unfold("open", true);
+    (open ? open.focus : $("input", question))?.focus({ focusVisible: true });
+    say(open ? open.say : `Please answer ${question.dataset.name}`);
+    return false;
+  }
+  if (!unread().length || hasAskedUnread) return true;
+  hasAskedUnread = true;
+  const text = `Submit without reading ${unread().join(" and ")}?`;
+  $("#submit span").textContent = text;
+  say(text);
+  return false;
 }
 
 document.addEventListener(
   "submit",
   (event) => {
     const form = event.target;
-    if (form.id !== "judge") return;
-    const missing = ask("missing");
-    if (missing) {
-      stop(event);
-      form.classList.add("tried");
-      missing.focus?.focus({ focusVisible: true });
-      return say(missing.say);
-    }
-    const open = firstOpen();
-    if (open) {
-      stop(event);
-      form.classList.add("tried");
-      if (open.closest("#crits")) unfold("open", true);
-      open.querySelector("input").focus({ focusVisible: true });
-      return say(`Please answer ${open.dataset.name}`);
-    }
-    if (unread().length && !hasAskedUnread) {
-      stop(event);
-      hasAskedUnread = true;
-      const text = `Submit without reading ${unread().join(" and ")}?`;
-      $("#submit span").textContent = text;
-      return say(text);
-    }
+    if (form.matches(".undo-form") && waiting().length) return event.preventDefault(), undo();
+    if (!form.matches("#judge, #release, #report-form")) return;
+    event.preventDefault();
+    if (form.id === "report-form") return import("./report.js").then((it) => it.sendReport(form), () => form.submit());
+    if (isAnswered()) return flush();
+    if (form.id === "judge" && !isComplete(form)) return;
     $("#active-seconds").value = String(activeTime());
+    hand(new URLSearchParams(new FormData(form, event.submitter)), form.getAttribute("action"));
   },
   true,
 );
 
-let slowTimer = 0;
-
-function setSaveState(text, kind) {
-  const state = $("#save-state");
-  if (!state || state.textContent.trim() === text) return;
-  const line = document.createElement("span");
-  line.className = kind;
-  line.textContent = text;
-  state.replaceChildren(line);
-}
-
-document.addEventListener("htmx:beforeRequest", () => {
-  $("#submit").setAttribute("aria-busy", "true");
-  slowTimer = setTimeout(() => setSaveState("Saving", "st-ok"), SLOW_MS);
-});
-document.addEventListener("htmx:afterRequest", (event) => {
+/** Keeps the answer, shows the next item if it is here, sends. */
+function hand(fields, url) {
+  performance.mark("concord:enter");
+  fields.delete("csrfmiddlewaretoken");
+  const { url: address, key } = judge().dataset;
+  const id = fields.get("submission_id");
+  last = { id, view: current() };
+  keep({ id, user: owner, at: Date.now(), url, page: address, key, label: $("#item-h").textContent, body: String(fields) }).then(flush);
+  goOn();
   clearTimeout(slowTimer);
-  $("#submit")?.removeAttribute("aria-busy");
-  if (!event.detail.successful) return;
-  problem("");
-  // "Saved" only when the answer names the submission (ui-spec 7.3).
-  if (event.detail.xhr.getResponseHeader("X-Submission-Id")) setSaveState("All saved", "st-ok");
+  slowTimer = setTimeout(() => waiting().length && trouble === null && setSaveState("Saving", "st-ok"), SLOW_MS);
+}
+
+function goOn() {
+  if (takeSpare()) put(), shown();
+  else setAnswered(true);
+}
+
+Object.assign(page, {
+  showing: () => (isAnswered() ? "nothing" : judge().dataset.showing),
+  changed: paint,
+  signIn: async () => (await import("./signin.js")).signIn(),
+
+  saved(entry, headers, from) {
+    forget(entry.key);
+    const to = headers.get("HX-Redirect");
+    if (to) return location.assign(to);
+    const bar = $("#bar", from);
+    if (bar) {
+      const { id } = $("#bar :focus") ?? {};
+      if (waiting().length) $("#save-state", bar).replaceWith($("#save-state"));
+      $("#bar").replaceWith(bar);
+      if (id) $(`#${id}`)?.focus();
+    }
+    if (!arrive(from)) $("#main").prepend(...($("#told", from)?.childNodes ?? []));
+    if (takeSpare(from) && isAnswered()) goOn();
+  },
+
+  /** What did not fit comes back with why; anything else stays in the list. */
+  refused(entry, status, from) {
+    if (status !== 422) return isAnswered() && location.assign(judge().dataset.page);
+    remove(entry.id);
+    if (!isAnswered()) setSpare(current());
+    arrive(from);
+  },
 });
 
-const PROBLEMS = {
-  401: "You are signed out. Your answers on this page are kept. Sign in in a new tab, then submit here again.",
-  403: "This page was out of date. Your answers are kept. Submit again.",
-  404: "This item is not yours any more. Your answers are still here to copy.",
-  409: "This item was answered before with another answer, and that one is kept. My last 20 lets you change it.",
-};
-let isTokenStale = false;
+/** Shows the task of a reply, if there is one. A page has the script of one kind: another kind comes with its own page. */
+function arrive(from) {
+  const task = $("#task", from);
+  if (!task) return false;
+  if (task.dataset.kind !== $("#task").dataset.kind) return location.assign($("#judge", from).dataset.url);
+  put({ nodes: [...task.childNodes], title: from.title });
+  return shown(), true;
+}
 
-function problem(text, isSignedOut = false) {
+/** What is not sent yet is taken back here, anything else by the server. */
+async function undo() {
+  const id = waiting().at(-1)?.id;
+  await settled();
+  const entry = waiting().find((one) => one.id === id);
+  if (!entry) return $("#undo")?.click();
+  await remove(id);
+  if (last?.id !== id) return location.assign(entry.page);
+  if (isAnswered()) return setAnswered(false);
+  setSpare(current());
+  put(last.view);
+  shown();
+}
+
+// What is not sent yet --------------------------------------------------------------------------------
+
+const WHY = { 409: "it was answered before with another answer, which is kept" };
+
+function setSaveState(text, kind, isButton) {
+  const line = $("#save-state");
+  if (line.textContent.trim() === text) return;
+  const part = document.createElement(isButton ? "button" : "span");
+  Object.assign(part, { className: kind, textContent: text });
+  if (isButton) part.dataset.opens = "waiting";
+  line.replaceChildren(part);
+}
+
+function paint() {
+  const n = waiting().length;
+  const others = refused();
+  const isCut = n && trouble !== null;
+  if (isCut) setSaveState(trouble === 401 ? `Sign in to send ${n}` : `${n} waiting`, "st-off", true);
+  else if (others.length) setSaveState(`${others.length} not taken`, "st-off", true);
+  else if (!n && $("#save-state").firstChild) setSaveState("All saved", "st-ok");
+  const why = trouble === 401 ? "You are signed out." : navigator.onLine ? "The server can’t be reached." : "You are offline.";
+  const text = isCut && isAnswered() ? `${why} ${n === 1 ? "1 answer is" : `${n} answers are`} safe on this device.` : others[0] ? told(others[0]) : "";
   const banner = $("#problem");
-  banner.firstElementChild.textContent = text;
   banner.hidden = !text;
-  $("a", banner).hidden = !isSignedOut;
+  if (banner.textContent !== text) banner.textContent = text;
+  $("#waiting pre").textContent = [...waiting(), ...others].map(asText).join("\n\n");
+  $("#sealed").hidden = !sealed;
 }
 
-document.addEventListener("htmx:responseError", async (event) => {
-  let status = event.detail.xhr.status;
-  isTokenStale = status === 401 || status === 403;
-  setSaveState("Not saved", "st-off");
-  if (status === 403 && !(await refreshToken())) status = 401;
-  problem(PROBLEMS[status] ?? "Our server had a problem. Your answers are kept. Submit again in a moment.", status === 401);
-});
-for (const kind of ["htmx:sendError", "htmx:timeout"])
-  document.addEventListener(kind, () => {
-    problem("The connection failed. Your answers are kept. Submit again: nothing is counted twice.");
-    setSaveState("Not saved", "st-off");
-  });
-
-// Signing in again changes the CSRF token: fetch the page once more for a fresh one before sending.
-document.addEventListener("htmx:confirm", (event) => {
-  if (!isTokenStale) return;
-  event.preventDefault();
-  refreshToken().then(() => event.detail.issueRequest(true));
-});
-
-/** Answers whether there is a fresh token; there is none while signed out. */
-async function refreshToken() {
-  const reply = await fetch(location.href);
-  const page = new DOMParser().parseFromString(await reply.text(), "text/html");
-  const token = page.querySelector("[name=csrfmiddlewaretoken]")?.value;
-  if (!token || page.body.classList.contains("login")) return false;
-  for (const field of $$("[name=csrfmiddlewaretoken]")) field.value = token;
-  isTokenStale = false;
-  return true;
-}
+const told = ({ label, refused: status }) => `${label} This answer was not taken: ${WHY[status] ?? "the item is not yours any more"}.`;
+const asText = (entry) => [entry.refused ? told(entry) : entry.label, ...answersIn(entry.body).map((pair) => pair.join(": "))].join("\n");
 
 // Buttons --------------------------------------------------------------------------------------------
 
 /** On phones the criteria ("open") and the note ("more") fold away; one of them is open at a time. */
-function unfold(name, isOpen = !$("#judge").classList.contains(name)) {
+function unfold(name, isOpen = !judge().classList.contains(name)) {
   for (const button of $$("[data-unfold]")) {
     const part = button.dataset.unfold;
     const shown = part === name && isOpen;
-    $("#judge").classList.toggle(part, shown);
+    judge().classList.toggle(part, shown);
     button.setAttribute("aria-expanded", String(shown));
   }
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-opens], [data-view], [data-unfold], [data-tab]");
+  const button = event.target.closest("button, [data-opens], [data-tab]");
   if (!button) return;
-  const { opens, view, unfold: part, tab } = button.dataset;
+  // What needs the server anyway is loaded when it is asked for.
+  if (button.id === "differences-button") import("./differences.js").then((it) => it.toggleDifferences(button));
+  if (button.matches("[popovertarget=report]")) import("./report.js").then((it) => it.reportOn(button));
+  const { opens, view, unfold: part, tab, outbox } = button.dataset;
   if (opens || tab) event.preventDefault();
   if (opens) $(`#${opens}`).showModal();
   if (view) toggleView(view);
   if (part) unfold(part);
   if (tab) show(tab);
+  if (outbox) $("#waiting").close();
+  if (outbox === "retry") flush();
+  if (outbox === "undo") undo();
+  if (outbox === "copy") navigator.clipboard.writeText($("#waiting pre").textContent).then(() => say("Copied"));
 });
 
 const LETTERS = {
@@ -156,7 +209,8 @@ const LETTERS = {
     say("How sure are you? 1 guess, 2 fairly, 3 sure");
   },
   x: () => $("#cant-button").click(),
-  u: () => $("#undo")?.click(),
+  u: undo,
+  y: () => $("#still:not([hidden]) button")?.click(),
   p: () => {
     const history = $(".history");
     if (history) history.open = !history.open;
@@ -164,34 +218,55 @@ const LETTERS = {
   i: () => $("#guide").showModal(),
   t: () => toggleView("text"),
   l: () => $('[data-view="layout"]') && toggleView("layout"),
-  j: () => scroller().scrollBy({ top: 240 }),
-  k: () => scroller().scrollBy({ top: -240 }),
+  j: () => stepTurn(1) || scroller().scrollBy({ top: 240 }),
+  k: () => stepTurn(-1) || scroller().scrollBy({ top: -240 }),
+  v: () => $("#differences-button")?.click(),
+  r: () => $("#report-button")?.click(),
+  z: () => $("#break-offer:not([hidden]) a")?.click(),
 };
 
 listen({
   digit: (digit) => ask("digit", digit) || answer(digit),
   arrow: step,
-  letter: (letter) => {
-    if (ask("letter", letter)) return true;
+  letter: (letter, event) => {
+    if (ask("letter", letter, event)) return true;
     if (letter in LETTERS) return LETTERS[letter](), true;
     return letter <= "h" && show(letter);
   },
   key: (event) => ask("key", event),
-  enter: () => $("#judge").requestSubmit($("#submit")),
+  enter: () => judge().requestSubmit($("#submit")),
   help: () => $("#keys").showModal(),
   isFresh: () => performance.now() - shownAt < FRESH_MS,
 });
 
 // A new item -----------------------------------------------------------------------------------------
 
+let leaseTimer = 0;
+
+function watchLease(seconds) {
+  const form = judge();
+  clearTimeout(leaseTimer);
+  if (!seconds) return;
+  leaseTimer = setTimeout(async () => {
+    if (await (await import("./still.js")).askToKeep(form)) watchLease(form.dataset.lease);
+  }, seconds * LEASE_SHARE * 1000);
+}
+
 function start() {
+  restore();
   startQuestions();
   startReading();
   ask("start");
+  // Before it is asked for: an import that failed once is not tried again.
+  if ($("#differences-button")) import("./differences.js");
+  if ($(".go, .hl, .formula")) import("./reading_aids.js");
+  $("#still").hidden = true;
+  watchLease(judge().dataset.left);
+  announce();
 }
 
-document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.detail.target.id !== "task") return;
+/** Another item is on the screen. */
+function shown() {
   shownAt = performance.now();
   const errors = $("#errors");
   if (!errors) {
@@ -201,6 +276,12 @@ document.addEventListener("htmx:afterSettle", (event) => {
   start();
   (errors ?? $("#item-h")).focus();
   if (!errors) say($("#item-h").textContent);
-});
+  requestAnimationFrame(() => setTimeout(() => performance.mark("concord:next")));
+}
 
 start();
+await load();
+if (waiting().some((entry) => entry.page === judge().dataset.url)) setAnswered(true);
+takeSpare();
+await flush();
+if (!isAnswered()) askForSpare();

@@ -461,7 +461,7 @@ def test_a_token_is_shown_once_works_and_can_be_revoked(world: World, lead: Clie
     token = ApiToken.objects.get()
     assert (token.scopes, token.is_limited_to_projects) == (["manage", "read"], True)
     assert token.expires_at is not None
-    assert found[0] not in body(lead.get("/settings"))
+    assert found[0] not in body(lead.get("/settings/tokens"))
     stranger = signed_in(make_world().lead)
     assert stranger.post(f"/settings/tokens/{token.pk}/revoke").status_code == 404
     assert "is revoked" in body(lead.post(f"/settings/tokens/{token.pk}/revoke", follow=True))
@@ -492,7 +492,7 @@ def test_a_token_that_does_not_fit_is_refused(lead: Client, changes: dict[str, A
 def test_settings_show_only_own_tokens(world: World, lead: Client) -> None:
     create_token(user=make_world().lead, now=NOW, name="somebody else's")
     create_token(user=world.lead, now=NOW, name="mine")
-    page = body(lead.get("/settings"))
+    page = body(lead.get("/settings/tokens"))
     assert "mine" in page
     assert "somebody else" not in page
 

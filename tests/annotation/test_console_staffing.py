@@ -79,6 +79,8 @@ def test_an_import_says_who_and_how(world: World, lead: Client, base: str) -> No
         lease_minutes="10",
         priority="-3",
         pass_percent="",
+        pay_per_item="0.125",
+        pay_currency="gbp",
     )
     assert response.status_code == 302
     batch = Batch.objects.get()
@@ -86,9 +88,11 @@ def test_an_import_says_who_and_how(world: World, lead: Client, base: str) -> No
     assert (batch.gold_share, batch.repeat_share, batch.pass_share) == (0.075, 0.05, 0.8)
     assert (batch.skill, batch.cap_per_annotator, batch.lease_seconds) == ("maths", 40, 600)
     assert (batch.priority, batch.purpose) == (-3, "work")
+    assert (str(batch.pay_per_item), batch.pay_currency) == ("0.1250", "GBP")
     Batch.objects.update(state="open")
     page = body(lead.get(f"{base}/batches/1"))
     for words in (
+        "£0.125",
         "Until decided, up to 5",
         "with the skill maths",
         "7.5 %",
@@ -117,6 +121,13 @@ def test_a_training_is_imported_with_its_pass_mark(world: World, lead: Client, b
         ({"cap_per_annotator": "0"}, "id_cap_per_annotator"),
         ({"lease_minutes": "0"}, "id_lease_minutes"),
         ({"priority": "first"}, "id_priority"),
+        ({"pay_per_item": "0.5"}, "id_pay_currency"),
+        ({"pay_per_item": "0.5", "pay_currency": "G1"}, "id_pay_currency"),
+        ({"pay_per_item": "0", "pay_currency": "GBP"}, "id_pay_per_item"),
+        ({"pay_per_item": "0.12345", "pay_currency": "GBP"}, "id_pay_per_item"),
+        ({"pay_per_item": "1e9", "pay_currency": "GBP"}, "id_pay_per_item"),
+        ({"pay_per_item": "NaN", "pay_currency": "GBP"}, "id_pay_per_item"),
+        ({"pay_currency": "GBP"}, "id_pay_per_item"),
     ],
 )
 def test_what_does_not_fit_is_said_beside_its_field(

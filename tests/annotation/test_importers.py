@@ -18,6 +18,7 @@ from annotation.importers.languages import normalise_language
 PAIR = Limits()
 RANKING = Limits(completions_min=2, completions_max=8, preference_max=None)
 RATING = Limits(completions_min=1, completions_max=8, preference_max=None)
+DEMONSTRATION = Limits(completions_min=0, completions_max=0, preference_max=None)
 
 
 def good_row(**changes: Any) -> dict[str, Any]:
@@ -139,6 +140,8 @@ def test_numbers_at_the_edge_are_kept() -> None:
         (RANKING, 9, False),
         (RATING, 1, True),
         (RATING, 0, False),
+        (DEMONSTRATION, 0, True),
+        (DEMONSTRATION, 1, False),
     ],
 )
 def test_the_kind_says_how_many_completions(limits: Limits, count: int, fits: bool) -> None:
@@ -147,6 +150,13 @@ def test_the_kind_says_how_many_completions(limits: Limits, count: int, fits: bo
         assert len(only_item(row, limits=limits).completions) == count
     else:
         assert only_error(row, limits=limits).code == "completions_count"
+
+
+def test_completions_may_be_left_out_where_none_are_wanted() -> None:
+    row = good_row()
+    del row["completions"]
+    assert only_item(row, limits=DEMONSTRATION).completions == []
+    assert only_error(row, limits=RATING).code == "completions_missing"
 
 
 # jsonl: each refused line has a field, a code, a value and a fix

@@ -4,6 +4,7 @@ What people ask of jobs (cancel, try again) is tested in `test_jobs_people`, the
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from annotation import jobs
 from annotation.jobs import JobFailed, Progress, enqueue_job, run_claimed, sweep_jobs
@@ -65,7 +67,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Some kinds of job, known for the time of a test."""
     RUNS.clear()
     members = dict(jobs.job_handlers._members)
-    for handler in (counting, failing, crashing, talkative, cut_off, taken_over):
+    for handler in (counting, failing, crashing, talkative, cut_off, taken_over, at_work, storing):
         jobs.register_job(handler.__name__, handler)
     yield
     jobs.job_handlers._members.clear()
@@ -312,6 +314,148 @@ def test_the_sweep_leaves_alone_a_worker_that_is_storing_its_outcome() -> None:
     with held_elsewhere(job):
         assert sweep_jobs(NOW + timedelta(hours=1)) == 0
     assert sweep_jobs(NOW + timedelta(hours=1)) == 1, "the control: nobody holds the row any more"
+
+
+# The heartbeat, which a thread keeps going
+
+
+def at_work(job: Job, progress: Progress) -> dict[str, Any]:
+    """Says nothing until the test lets it go on."""
+    AT_WORK.set()
+    assert GO_ON.wait(30)
+    return {}
+
+
+def storing(job: Job, progress: Progress) -> dict[str, Any]:
+    """Holds its row in a transaction of its own, as a handler does that stores its outcome."""
+    with transaction.atomic():
+        progress(0.9)
+        AT_WORK.set()
+        assert GO_ON.wait(30)
+    return {}
+
+
+AT_WORK, GO_ON = threading.Event(), threading.Event()
+
+
+@contextmanager
+def in_a_worker(kind: str) -> Iterator[Job]:
+    """A job that is in the middle of its run, in another thread, for the time of the block; then it ends."""
+    AT_WORK.clear()
+    GO_ON.clear()
+    job = queue(kind)
+
+    def work() -> None:
+        try:
+            run_claimed(str(job.pk), NOW)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        assert AT_WORK.wait(30)
+        yield job
+    finally:
+        GO_ON.set()
+        worker.join()
+
+
+def wait_for_beat(job: Job, after: datetime) -> None:
+    """Return once the heartbeat is later than `after`."""
+    deadline = time.monotonic() + 30
+    while not Job.objects.filter(pk=job.pk, heartbeat_at__gt=after).exists():
+        assert time.monotonic() < deadline, "the heart does not beat"
+        time.sleep(0.01)
+
+
+def heartbeats() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "job-heartbeat"]
+
+
+@pytest.fixture
+def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.01)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_handler_that_says_nothing_keeps_its_job(quick_heart: None) -> None:
+    with in_a_worker("at_work") as job:
+        for _ in range(2):
+            wait_for_beat(job, timezone.now())
+        assert sweep_jobs(timezone.now() + timedelta(seconds=jobs.HEARTBEAT_SECONDS - 5)) == 0
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("succeeded", 1)
+    assert heartbeats() == [], "the heart stops with the run"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_control_without_the_thread_a_silent_handler_loses_its_job() -> None:
+    """Its worker lives, and a second run begins; the first, when it ends, stores nothing."""
+    with in_a_worker("at_work") as job:
+        assert sweep_jobs(NOW + timedelta(seconds=jobs.HEARTBEAT_SECONDS + 1)) == 1
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.result) == ("queued", 1, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_handler_that_is_stuck_loses_its_job(quick_heart: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "SILENT_SECONDS", 0.0)
+    with capture_logs() as logs, in_a_worker("at_work") as job:
+        for thread in heartbeats():
+            thread.join(30)
+        assert heartbeats() == []
+        assert Job.objects.get(pk=job.pk).heartbeat_at == NOW, "it never beat again"
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["job_is_stuck"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_heart_does_not_wait_for_the_row_that_its_handler_holds(quick_heart: None) -> None:
+    """Nor does the end of the run wait for the heart, which would be for ever."""
+    with in_a_worker("storing") as job:
+        jobs.beat_once(job)
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("succeeded", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_heart_of_an_earlier_run_does_not_beat_for_a_later_one() -> None:
+    job = queue("counting")
+    Job.objects.filter(pk=job.pk).update(state="running", attempts=1, tries=1, heartbeat_at=NOW)
+    earlier = Job.objects.get(pk=job.pk)
+    Job.objects.filter(pk=job.pk).update(attempts=2)
+    jobs.beat_once(earlier)
+    assert Job.objects.get(pk=job.pk).heartbeat_at == NOW
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_heart_outlives_a_database_that_is_away(
+    quick_heart: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capture_logs() as logs, in_a_worker("at_work") as job:
+        wait_for_beat(job, timezone.now())
+        with monkeypatch.context() as away:
+            # Of every connection that is made from now on; this thread has its own.
+            away.setitem(connection.settings_dict, "PORT", "1")
+            deadline = time.monotonic() + 30
+            while not [entry for entry in logs if entry["event"] == "job_heartbeat_failed"]:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        wait_for_beat(job, timezone.now())
+    job.refresh_from_db()
+    assert job.state == "succeeded"
+
+
+def test_in_a_transaction_of_the_caller_there_is_no_thread() -> None:
+    """The job may be visible to nobody else there, and the thread would have nothing to show."""
+    jobs.register_job("looking", lambda job, progress: {"hearts": len(heartbeats())})
+    job = queue("looking")
+    run_claimed(str(job.pk), NOW)
+    job.refresh_from_db()
+    assert job.result == {"hearts": 0}
+
+
+# The sweep, and what the broker lost
 
 
 def test_the_sweep_sends_again_what_the_broker_lost() -> None:

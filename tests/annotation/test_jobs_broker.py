@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from celery import current_app
 from django.conf import settings
@@ -54,13 +55,13 @@ def broker(conninfo: str) -> Iterator[None]:
         current_app.conf.update(kept)
 
 
-def here() -> str:
-    """The test's own database, which has the queue as every database of the cluster has."""
+def here(database: str | None = None) -> str:
+    """The test's own database, which has the queue; or another of the cluster (`postgres` has none)."""
     where = connection.settings_dict
     return make_conninfo(
         host=where["HOST"],
         port=where["PORT"],
-        dbname=where["NAME"],
+        dbname=database or where["NAME"],
         user=where["USER"],
         password=where["PASSWORD"],
     )
@@ -140,6 +141,33 @@ def test_while_the_broker_is_away_jobs_are_queued_and_sent_later() -> None:
     run_claimed(str(job.pk), LATER)
     job.refresh_from_db()
     assert job.state == "succeeded"
+
+
+def test_a_queue_that_was_dropped_is_made_again_with_the_next_message(pgmq: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pgmq.drop_queue('concord')")
+    with capture_logs() as logs:
+        job = queue()
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("job_not_sent", "error")]
+    assert sweep_jobs(LATER) == 1
+    assert messages() == [str(job.pk)]
+
+
+def test_a_queue_whose_schema_is_missing_is_an_error_in_the_log_and_none_to_the_person() -> None:
+    with broker(here("postgres")), capture_logs() as logs:
+        job = queue()
+        assert sweep_jobs(LATER) == 1, "the sweep is not stopped by it either"
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("job_not_sent", "error")] * 2
+    assert 'schema "pgmq" does not exist' in logs[0]["reason"]
+    with broker(here()):
+        assert sweep_jobs(LATER + timedelta(minutes=1)) == 1
+        assert messages() == [str(job.pk)]
+        flush()
+
+
+def test_control_the_plain_call_raises_without_the_schema() -> None:
+    with broker(here("postgres")), current_app.connection_for_write() as plain, pytest.raises(psycopg.Error):
+        current_app.send_task("annotation.tasks.run_job", args=["x"], connection=plain)
 
 
 def test_a_request_waits_a_fraction_of_a_second_for_a_broker_that_is_away() -> None:

@@ -329,6 +329,28 @@ def post_fragment(items: int) -> tuple[Call, Check]:
     return posted(items, **HTMX)
 
 
+@case("page: POST judgments and the next spare, script")
+def post_refill(items: int) -> tuple[Call, Check]:
+    desk = desk_with(items)
+    lease, spare = desk.lease(), desk.lease()
+    form = {"submission_id": lease["submission_id"], "attempt": lease["attempt"], "q-overall": "-2"}
+    headers = HTMX | {"X-Showing": str(spare["assignment"])}
+    return (
+        lambda: desk.browser.post(f"/assignments/{lease['assignment']}/judgments", form, headers=headers),
+        lambda response: 'id="spare"' in response.content.decode() and desk.annotator.leases.count() == 3,
+    )
+
+
+@case("page: POST spare")
+def post_spare(items: int) -> tuple[Call, Check]:
+    desk = desk_with(items)
+    form = {"showing": desk.lease()["assignment"], "kind": "pairwise"}
+    return (
+        lambda: desk.browser.post(f"/projects/{desk.slug}/spare", form, headers=HTMX),
+        lambda response: 'id="spare"' in response.content.decode() and desk.annotator.leases.count() == 2,
+    )
+
+
 # Counting
 
 

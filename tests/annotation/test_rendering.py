@@ -29,7 +29,7 @@ _ATTRIBUTES: Final = """class title dir start tabindex role aria-label display e
     largeop symmetric minsize maxsize lspace rspace width columnalign columnspacing rowspacing columnlines rowlines
     linethickness notation mathvariant accent accentunder displaystyle scriptlevel"""
 ATTRIBUTES: Final = set(_ATTRIBUTES.split())
-OUR_CLASSES: Final = {"ctl", "ref", "host", "img", "hl", "plain", "tex", "table", "formula", "c", "r"}
+OUR_CLASSES: Final = {"ctl", "ref", "go", "host", "img", "hl", "plain", "tex", "table", "formula", "c", "r"}
 
 
 class Reader(HTMLParser):
@@ -166,7 +166,7 @@ def test_tex_that_is_not_converted_is_shown_as_it_is(tex: str) -> None:
 def test_links_and_images_say_where_they_lead_and_lead_nowhere() -> None:
     rendered = render_markdown("[the docs](https://example.org/a?b=c) ![a cat](http://evil.example/cat.png)")
     assert rendered == (
-        '<p dir="auto"><span class="ref" title="https://example.org/a?b=c">the docs'
+        '<p dir="auto"><span class="ref go" title="https://example.org/a?b=c">the docs'
         ' <span class="host">example.org</span></span>'
         ' <span class="img" title="http://evil.example/cat.png">Image not loaded: a cat'
         ' <span class="host">evil.example</span></span></p>\n'

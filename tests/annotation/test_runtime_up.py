@@ -119,12 +119,12 @@ def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_system_refuses_becomes_advice(error: OSError, words: str, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeFault, match=words), up._one_line_for_faults(tmp_path):
+    with pytest.raises(RuntimeFault, match=words), up.one_line_for_faults(tmp_path):
         raise error
 
 
 def test_what_nobody_foresaw_keeps_its_trace_in_a_log(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeFault, match="KeyError: 'surprise'"), up._one_line_for_faults(tmp_path):
+    with pytest.raises(RuntimeFault, match="KeyError: 'surprise'"), up.one_line_for_faults(tmp_path):
         raise KeyError("surprise")
     assert "Traceback" in (tmp_path / "logs" / "up.log").read_text()
 

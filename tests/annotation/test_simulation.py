@@ -105,11 +105,13 @@ def test_skill_bias_and_seed_show_in_the_stored_judgments(live_server: LiveServe
         {"kind": "pairwise", "points": 8, "criteria": ["Clarity"]},
         {"kind": "ranking", "criteria": ["Clarity"], "ties": False},
         {"kind": "rating", "criteria": ["Clarity"]},
+        {"kind": "critique", "criteria": ["Honest", "Kind"]},
+        {"kind": "demonstration"},
     ],
 )
 def test_every_kind_is_judged_to_its_overlap(live_server: LiveServer, protocol: dict[str, Any]) -> None:
     world = make_world(protocol)
-    world.batch(items=3, overlap=2, completions=2)
+    world.batch(items=3, overlap=2, completions={"critique": 1, "demonstration": 0}.get(protocol["kind"], 2))
     tokens = simulated_tokens(project=world.project, count=3, now=timezone.now())
     people = {token: SimulatedAnnotator(skill=0.5, seed=seed) for seed, token in enumerate(tokens.values())}
     report = run_simulation(live_server.url, world.project.slug, people, {}, threads=2)

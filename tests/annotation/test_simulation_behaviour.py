@@ -147,10 +147,20 @@ def test_two_tabs_work_on_current_and_spare_and_one_of_two_answers_is_kept(live_
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("kind", ["ranking", "rating"])
-def test_two_tabs_differ_in_every_kind(live_server: LiveServer, kind: str) -> None:
-    world = make_world({"kind": kind})
-    world.batch(items=2, overlap=1)
+@pytest.mark.parametrize(
+    ("protocol", "completions"),
+    [
+        ({"kind": "ranking"}, 2),
+        ({"kind": "rating"}, 2),
+        ({"kind": "critique", "criteria": ["Honest"]}, 1),
+        ({"kind": "demonstration"}, 0),
+    ],
+)
+def test_two_tabs_differ_in_every_kind(
+    live_server: LiveServer, protocol: dict[str, Any], completions: int
+) -> None:
+    world = make_world(protocol)
+    world.batch(items=2, overlap=1, completions=completions)
     report = run_simulation(
         live_server.url, world.project.slug, people_of(world, 1), {}, threads=1, habits=Habits(two_tabs=1)
     )

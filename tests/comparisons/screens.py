@@ -29,7 +29,9 @@ CONTENTS = ["First reply.", "Second reply, longer.", "Third.", "Fourth reply ðŸ‘
 def screen_for(kind: JudgmentKind, protocol: dict[str, Any], order: Sequence[int]) -> Screen:
     """A screen of unsaved rows: completion positions in `order`, so order[0] is A."""
     spec = kind.protocol(protocol)
-    version = ProtocolVersion(kind=spec.kind, points=spec.points, overlap=1, ties_allowed=spec.ties_allowed)
+    version = ProtocolVersion(
+        kind=spec.kind, points=spec.points, overlap=1, ties_allowed=spec.ties_allowed, top=spec.top
+    )
     criteria = [
         Criterion(
             protocol=version,

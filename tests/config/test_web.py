@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 
 from annotation.config.health import server_error
 from annotation.config.middleware import REQUEST_ID
+from annotation.config.storage import stripped
 
 
 def test_the_policy_allows_nothing_but_ourselves(client: Client) -> None:
@@ -58,7 +59,7 @@ def test_a_lost_database_is_503_and_a_bug_500(
 def test_modules_import_each_other_by_hashed_name(tmp_path: Path, settings: Settings) -> None:
     source = tmp_path / "source" / "js"
     source.mkdir(parents=True)
-    (source / "page.js").write_text('import { draw } from "./draw.js";\ndraw();\n')
+    (source / "page.js").write_text('import { draw } from "./draw.js";\ndraw();\nimport("./draw.js");\n')
     (source / "draw.js").write_text("export function draw() {}\n")
     settings.STATICFILES_DIRS = [source.parent]
     settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
@@ -70,3 +71,25 @@ def test_modules_import_each_other_by_hashed_name(tmp_path: Path, settings: Sett
     pages = [path.read_text() for path in (settings.STATIC_ROOT / "js").glob("page.*.js")]
     assert len(pages) == 1
     assert re.search(r'from "\./draw\.[0-9a-f]{12}\.js";', pages[0])
+    assert re.search(r'import\("\./draw\.[0-9a-f]{12}\.js"\);', pages[0])
+
+
+def test_scripts_are_served_without_comments_and_indentation() -> None:
+    script = """// What it is.
+/** Of a function,
+ *  on two lines. */
+export function draw() {
+  // Why.
+  const url = "http://a/*b*/"; // kept
+  /* a */ return url;
+}
+"""
+    kept = 'export function draw() {\nconst url = "http://a/*b*/"; // kept\n/* a */ return url;\n}\n'
+    assert stripped(script) == kept
+
+
+def test_no_text_in_a_script_of_ours_spans_lines() -> None:
+    """Its lines would lose their indentation when they are served."""
+    for path in (Path(__file__).resolve().parents[2] / "static/js").glob("*.js"):
+        spanning = [line for line in path.read_text().splitlines() if line.count("`") % 2]
+        assert spanning == [], path.name

@@ -5,13 +5,14 @@ the CSP report endpoint has to stay silent, and so has the console.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def open_page(
 ) -> Iterator[OpenPage]:
     """open_page(user=None, size=WIDE, theme="light", scripted=True) → a page of its own browser context."""
     contexts: list[BrowserContext] = []
+    under_way: set[Request] = set()
 
     def listen(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -84,9 +86,16 @@ def open_page(
         page = context.new_page()
         page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: under_way.add(request))
+        page.on("requestfinished", lambda request: under_way.discard(request))
+        page.on("requestfailed", lambda request: under_way.discard(request))
         return page
 
     yield open_page
+    # The judging page asks for its next item by itself, and the database goes before the server does.
+    deadline = time.monotonic() + 3
+    while under_way and time.monotonic() < deadline and contexts[0].pages:
+        contexts[0].pages[0].wait_for_timeout(20)
     for context in contexts:
         context.close()
     assert complaints == []

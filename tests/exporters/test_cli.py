@@ -153,7 +153,7 @@ def test_errors_are_one_line(world: World, concord: Concord, tmp_path: Path) -> 
         ),
         (
             ["pull", slug, "--cut", "--format", "csv"],
-            "Error: No format is called 'csv'; there are: preference.",
+            "Error: No format is called 'csv'; there are: preference, prompt-completion.",
         ),
         (["login", "127.0.0.1:9"], "Error: Cannot reach http://127.0.0.1:9: is the server running?"),
     ):

@@ -31,7 +31,7 @@ T = TypeVar("T")
 LEAD = "lead@example.org"
 PATIENCE_SECONDS = 120.0
 SWEEP_PATIENCE = timedelta(minutes=1)
-PREPARED_PROJECTS, PREPARED_PEOPLE = 10, 12
+PREPARED_PROJECTS, PREPARED_PEOPLE = 14, 12
 PREPARE = """
 import json
 from django.utils import timezone
@@ -176,13 +176,9 @@ class Running(Instance):
 
     def broken_invariants(self) -> list[str]:
         """What `manage.py check_invariants` would say, asked by the same SQL without starting a process."""
-        swept_before = datetime.now(UTC) - SWEEP_PATIENCE
-        found = []
-        with psycopg.connect(self.superuser_url) as session:
-            for _, invariant in invariants:
-                rows = session.execute(f"{invariant.sql} LIMIT 5", {"swept_before": swept_before}).fetchall()
-                found += [f"{invariant.code} {row[0]}" for row in rows]
-        return found
+        return broken_invariants(
+            self.superuser_url, swept_before=(datetime.now(UTC) - SWEEP_PATIENCE).isoformat()
+        )
 
     @contextmanager
     def imports_held(self) -> Iterator[None]:
@@ -203,6 +199,11 @@ class Running(Instance):
     def superuser_url(self) -> str:
         cluster = self.cluster
         return cluster.url(SUPERUSER, cluster.password, roles.DATABASE)
+
+    @property
+    def owner_url(self) -> str:
+        passwords = json.loads((self.var / CLUSTER_FILE).read_text())
+        return self.cluster.url(roles.OWNER, passwords["owner"], roles.DATABASE)
 
     @property
     def application_url(self) -> str:
@@ -250,6 +251,30 @@ class Running(Instance):
 
     def worker(self) -> list[int]:
         return self.family("annotation.config.celery worker")
+
+    def beat(self) -> list[int]:
+        return self.family("annotation.config.celery beat")
+
+    @contextmanager
+    def no_sweep(self) -> Iterator[None]:
+        """The clock of the sweep stands still, and what it sent before is gone."""
+        clock = self.beat()
+        signal_all(clock, signal.SIGSTOP)
+        try:
+            self.sql("DELETE FROM pgmq.q_concord WHERE message::text LIKE '%annotation.tasks.sweep%'")
+            yield
+        finally:
+            signal_all(clock, signal.SIGCONT)
+
+
+def broken_invariants(database_url: str, *, swept_before: str) -> list[str]:
+    """The first rows that break an invariant. Leases that ended before `swept_before` should have been swept."""
+    found = []
+    with psycopg.connect(database_url) as session:
+        for _, invariant in invariants:
+            rows = session.execute(f"{invariant.sql} LIMIT 5", {"swept_before": swept_before}).fetchall()
+            found += [f"{invariant.code} {row[0]}" for row in rows]
+    return found
 
 
 def kill(pids: Sequence[int]) -> float:

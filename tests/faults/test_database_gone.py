@@ -64,6 +64,28 @@ def test_a_slow_and_then_missing_database_is_told_and_survived(running: Running,
     assert running.broken_invariants() == []
 
 
+def test_control_a_lost_database_that_is_not_told_as_such_ends_peoples_work(
+    running: Running, tmp_path: Path
+) -> None:
+    """The same loss, answered with 500: a client that may send again after 503 gives up, and the oracle sees it."""
+    place = running.workplace(items=2000, overlap=OVERLAP, annotators=ANNOTATORS)
+    with (
+        DatabaseWire(running.cluster.sockets / ".s.PGSQL.5432") as wire,
+        web_server(
+            running.var, application="tests.faults.unmapped:application", DATABASE_URL=through(running, wire)
+        ) as address,
+        Load(address, place, tmp_path / "acknowledged") as load,
+    ):
+        load.wait_until(10)
+        wire.go()
+        wait_for("end of everybody's work", lambda: load.is_over, seconds=60)
+    print(
+        f"\n[database gone, control] 500 instead of 503: all {ANNOTATORS} people gave up after {len(load.refusals)}"
+        f" refusals, answers {dict(load.statuses)}"
+    )
+    assert load.statuses[500] == len(load.refusals) >= ANNOTATORS
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk of its own, as small as an instance may begin on."""

@@ -12,6 +12,7 @@ from django.utils import timezone
 from annotation import jobs
 from annotation.jobs import Progress, enqueue_job, register_job, run_claimed
 from annotation.models import Job
+from annotation.runtime import roles
 from tests.factories import NOW
 from tests.faults.load import Load
 from tests.faults.oracle import compare
@@ -57,6 +58,38 @@ def test_annotation_goes_on_without_the_queue_which_is_then_rebuilt(running: Run
         f" both jobs {states}, then done {seconds_since(flushed):.1f} s after the flush"
     )
     assert meanwhile > 0
+    assert (load.refusals, load.lost_answers, set(load.statuses) - {200, 201}) == ([], 0, set())
+    assert findings.is_clean
+
+
+def test_a_queue_whose_schema_is_missing_is_noticed_by_nobody_but_the_operator(
+    running: Running, tmp_path: Path
+) -> None:
+    """No message can be sent nor read until it is put back, as each start of the instance does."""
+    place = running.workplace(items=2000, overlap=OVERLAP, annotators=ANNOTATORS)
+    log = tmp_path / "acknowledged"
+    with Load(running.url, place, log) as load:
+        load.wait_until(20)
+        running.sql("DROP SCHEMA pgmq CASCADE")
+        try:
+            before = len(load.acknowledged)
+            job = running.start_import(place.project, items=3, dry_run=True)
+            load.wait_until(before + 20)
+            meanwhile = len(load.acknowledged) - before
+        finally:
+            roles.install_queue(running.owner_url, user=roles.APPLICATION)
+            back = time.monotonic()
+        load.stop()
+    state = state_of(running, job)
+    if not LONG:
+        running.sql("UPDATE annotation_job SET sent_at = sent_at - interval '1 hour' WHERE id = %s", job)
+    running.finished(job)
+    findings = compare(running.superuser_url, log, project=place.project)
+    print(
+        f"\n[queue's schema missing] {meanwhile} acknowledged meanwhile, answers {dict(load.statuses)}, a job asked for"
+        f" {state}, then done {seconds_since(back):.1f} s after the schema was back"
+    )
+    assert state == "queued"
     assert (load.refusals, load.lost_answers, set(load.statuses) - {200, 201}) == ([], 0, set())
     assert findings.is_clean
 

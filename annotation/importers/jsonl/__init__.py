@@ -3,7 +3,8 @@
     {"id"?, "prompt": text | messages, "language"?, "category"?, "completions": [{"content": text | messages,
      "model"?, "settings"?}, …], "gold"?: {"preference", "tolerance"?, "why"?}, "metadata"?}
 
-Strict: a field that is not known is an error, since in our own format it can only be a slip.
+Strict: a field that is not known is an error, since in our own format it can only be a slip. `completions` may be left
+out where the kind of judgment wants none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,7 +69,9 @@ class JsonlImporter:
 
 def _read_completions(value: Any, problems: Problems) -> list[CompletionRow]:
     low, high = problems.limits.completions_min, problems.limits.completions_max
-    wanted = f"{low}" if low == high else f"{low} to {high}"
+    wanted = "no" if high == 0 else f"{low}" if low == high else f"{low} to {high}"
+    if value is None and low == 0:
+        return []
     if not isinstance(value, list):
         problems.add(
             "completions",

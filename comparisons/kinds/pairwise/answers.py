@@ -58,6 +58,7 @@ class PairwiseKind:
     key = "pairwise"
     name = "Pairwise"
     template_name = "annotation/task_pairwise.html"
+    writes_text = False
     completions_min = 2
     completions_max = 2
 

@@ -1,12 +1,17 @@
-"""Ranking: the completions from best to worst on each criterion; ties share a place."""
+"""Ranking: the completions from best to worst on each criterion; ties share a place.
+
+A protocol with `top` asks for the best few only. Whatever was not placed is below everything placed and equal
+among itself: it is stored so, at the rank after the placed ones, and outcomes, agreement and exports read it so.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
 from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol
-from comparisons.kinds.ranking.form import answer_from_form, form_context
+from comparisons.kinds.ranking.form import answer_from_form, form_context, wanted
 from comparisons.models import RankingAnswer
 
 if TYPE_CHECKING:
@@ -33,11 +38,19 @@ class RankingKind:
     key = "ranking"
     name = "Ranking"
     template_name = "annotation/task_ranking.html"
+    writes_text = False
     completions_min = 2
     completions_max = 8
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
-        return read_protocol(settings, self.key, RULES)
+        """Besides what all kinds share: `top`, 1…7, or None when every completion has to be placed."""
+        problems = Problems()
+        top = settings.get("top")
+        if top is not None:
+            top = problems.integer(top, "top", 1, self.completions_max - 1)
+        problems.raise_if_any()
+        shared = {key: value for key, value in settings.items() if key != "top"}
+        return replace(read_protocol(shared, self.key, RULES), top=top)
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> dict[str, Tiers]:
         """Criterion key → tiers. Criteria other than overall come as `criteria.<key>.ranking`."""
@@ -79,14 +92,19 @@ class RankingKind:
                 rank=rank,
             )
             for criterion in screen.criteria
-            for label, rank in competition_ranks(parsed[criterion.key]).items()
+            for label, rank in all_ranks(parsed[criterion.key], screen.labels).items()
         )
 
     def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
         labels = {completion.pk: label for label, completion in screen.by_label.items()}
         tiers: dict[int, dict[int, list[str]]] = {criterion.pk: {} for criterion in screen.criteria}
+        asked = wanted(screen)
         for row in judgment.ranking_answers.all():
             tiers[row.criterion_id].setdefault(row.rank, []).append(labels[row.completion_id])
+        for ranked in tiers.values():
+            # Past the places that were asked for the last tier says no more than "not placed".
+            if ranked and max(ranked) > asked:
+                del ranked[max(ranked)]
         shown: dict[str, dict[str, Any]] = {
             criterion.key: {
                 "ranking": [sorted(tiers[criterion.pk][rank]) for rank in sorted(tiers[criterion.pk])]
@@ -111,6 +129,12 @@ def competition_ranks(tiers: Tiers) -> dict[str, int]:
     for tier in tiers:
         ranks.update(dict.fromkeys(tier, len(ranks) + 1))
     return ranks
+
+
+def all_ranks(tiers: Tiers, labels: Sequence[str]) -> dict[str, int]:
+    """`competition_ranks`, and one more rank, shared by the `labels` that have no place."""
+    placed = competition_ranks(tiers)
+    return placed | {label: len(placed) + 1 for label in labels if label not in placed}
 
 
 def _read_tiers(value: Any, field: str, criterion: "Criterion", screen: Screen, problems: Problems) -> Tiers:
@@ -140,6 +164,9 @@ def _read_tiers(value: Any, field: str, criterion: "Criterion", screen: Screen, 
             else:
                 seen.add(label)
     missing = [label for label in screen.labels if label not in seen]
-    if missing:
+    asked = wanted(screen)
+    if missing and asked == len(screen.labels):
         problems.add(field, "required", f"Please place {spoken(missing)}.")
+    elif len(seen) < asked:
+        problems.add(field, "required", f"Please place at least {asked}, the best first.")
     return value

@@ -30,7 +30,10 @@ def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
 
 
 def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """{"questions": […]} with one select for each completion; the parts of `answer` that fit are chosen."""
+    """{"questions": […], "wanted": …} with one number for each completion; what fits of `answer` is chosen.
+
+    `wanted` completions have to be placed; below their number the rest may stay open.
+    """
     places = list(range(1, len(screen.completions) + 1))
     questions = []
     for criterion in screen.criteria:
@@ -40,6 +43,7 @@ def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
                 "key": criterion.key,
                 "name": criterion.name,
                 "question": criterion.question,
+                "ties": criterion.ties_allowed,
                 "ranks": [
                     {
                         "label": label,
@@ -51,7 +55,13 @@ def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
                 ],
             }
         )
-    return {"questions": questions}
+    return {"questions": questions, "wanted": wanted(screen), "is_partial": wanted(screen) < len(places)}
+
+
+def wanted(screen: Screen) -> int:
+    """How many of the completions shown have to be placed: all, or the protocol's best few."""
+    shown = len(screen.completions)
+    return min(screen.protocol.top or shown, shown)
 
 
 def _ranks(answer: Mapping[str, Any], key: str) -> dict[str, int]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, spoken
 from comparisons.kinds.criteria import ScaleRules, read_protocol
-from comparisons.kinds.rating.form import answer_from_form, form_context
+from comparisons.kinds.rating.form import answer_from_form, form_context, span_text
 from comparisons.models import RatingAnswer, SpanMark
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Completion, GoldAnswer, Judgment
+    from annotation.models import GoldAnswer, Judgment
 
 MAX_SPANS = 200
 
@@ -51,6 +51,7 @@ class RatingKind:
     key = "rating"
     name = "Rating"
     template_name = "annotation/task_rating.html"
+    writes_text = False
     completions_min = 1
     completions_max = 8
 
@@ -127,11 +128,6 @@ class RatingKind:
 
     def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})
-
-
-def span_text(completion: "Completion") -> str:
-    """The text that span offsets count in: the messages in order, a blank line between them."""
-    return "\n\n".join(message["content"] for message in completion.messages)
 
 
 def _read_values(value: Any, field: str, screen: Screen, problems: Problems) -> dict[str, int]:

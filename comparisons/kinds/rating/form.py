@@ -1,18 +1,26 @@
-"""The plain form of a rating task: one group of radio buttons for each completion and criterion."""
+"""The plain form of a rating task: a group of radio buttons for each completion and criterion, and the marks."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from annotation.kinds import Screen
+from annotation.rendering.source import render_source
+from comparisons.models import SpanMark
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Criterion
+    from annotation.models import Completion, Criterion
+
+
+def span_text(completion: "Completion") -> str:
+    """The text that span offsets count in: the messages in order, a blank line between them."""
+    return "\n\n".join(message["content"] for message in completion.messages)
 
 
 def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
-    """An API answer out of `rating-<label>-<criterion>`; what is missing stays missing."""
+    """An API answer out of `rating-<label>-<criterion>` and `spans`, a JSON list; what is missing stays missing."""
     ratings: dict[str, dict[str, Any]] = {}
     for label in screen.labels:
         ratings[label] = {}
@@ -24,22 +32,53 @@ def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
                 ratings[label][criterion.key] = int(value)
             except ValueError:
                 ratings[label][criterion.key] = value
-    return {"ratings": ratings}
+    answer: dict[str, Any] = {"ratings": ratings}
+    text = form.get("spans", "")
+    if text:
+        try:
+            spans = json.loads(text)
+        except (ValueError, RecursionError):
+            spans = text  # not JSON: `parse` says that marks are a list
+        if spans != []:
+            answer["spans"] = spans
+    return answer
 
 
 def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """{"completions": […]} with the questions of each; the parts of `answer` that fit are chosen."""
+    """{"completions": […], "spans": JSON, "span_types": […]}; the parts of `answer` that fit are filled in.
+
+    `source` is the text of each message to mark in: two line feeds between them make it `span_text`.
+    """
     ratings = answer.get("ratings")
     given = ratings if isinstance(ratings, Mapping) else {}
+    spans = answer.get("spans")
+    fitting = [span for span in spans if _fits(span, screen)] if isinstance(spans, list) else []
     return {
         "completions": [
             {
                 "label": label,
                 "questions": [_question(label, criterion, given.get(label)) for criterion in screen.criteria],
+                "source": [
+                    {"role": message["role"].capitalize(), "text": render_source(message["content"])}
+                    for message in completion.messages
+                ],
             }
-            for label in screen.labels
-        ]
+            for label, completion in screen.by_label.items()
+        ],
+        "spans": json.dumps(fitting),
+        "span_types": [{"value": value, "name": name} for value, name in SpanMark.Type.choices],
     }
+
+
+def _fits(span: Any, screen: Screen) -> bool:
+    if not isinstance(span, Mapping) or set(span) != {"label", "start", "end", "type"}:
+        return False
+    start, end = span["start"], span["end"]
+    if span["label"] not in screen.labels or span["type"] not in SpanMark.Type.values:
+        return False
+    if type(start) is not int or type(end) is not int:
+        return False
+    return 0 <= start < end <= len(span_text(screen.by_label[span["label"]]))
 
 
 def _question(label: str, criterion: "Criterion", values: Any) -> dict[str, Any]:
@@ -53,8 +92,11 @@ def _question(label: str, criterion: "Criterion", values: Any) -> dict[str, Any]
         "name": criterion.name,
         "question": criterion.question,
         "field": f"rating-{label}-{criterion.key}",
+        "low": criterion.low,
+        "high": criterion.high,
         "options": [
-            {"value": value, "anchor": anchor, "checked": chosen == value}
+            # Digits are the values. There is no key for ten but 0, and a scale up to ten starts at 1.
+            {"value": value, "digit": value % 10, "anchor": anchor, "checked": chosen == value}
             for value, anchor in zip(points, anchors, strict=True)
         ],
     }

@@ -19,6 +19,9 @@ class PreferenceFormat:
     key = "preference"
     title = "Preference pairs (prompt, chosen, rejected)"
     trainers = "TRL's RewardTrainer and DPOTrainer"
+    unit = "preference pair"
+    sample_column = "chosen"
+    tag = "preference"
     columns: Mapping[str, str] = {
         "id": "Batch, item and completions: the same in every release of this project.",
         "item": "The id that the item was imported with.",

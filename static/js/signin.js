@@ -1,0 +1,47 @@
+// Signing in again without leaving the page. Loaded when the server says 401 or does not know the page's token.
+import { letGo, owner, waiting } from "./outbox.js";
+import { $, $$, parsed } from "./page.js";
+
+const dialog = $("#sign-in");
+const isLogin = (form) => form?.getAttribute("action") === dialog.dataset.login;
+
+/** Answers whether the same person is signed in with a fresh token in every form; asks for the password if need be. */
+export async function signIn() {
+  return look(await fetch(dialog.dataset.login));
+}
+
+async function look(reply) {
+  const page = await parsed(reply);
+  const form = $$("form", page).find(isLogin);
+  if (form) return show(form, $("#errors", page));
+  dialog.onclose = null;
+  dialog.close();
+  if (page.body.dataset.user !== owner) return tell($(".top-who", page)?.textContent ?? "somebody else");
+  for (const field of $$("[name=csrfmiddlewaretoken]")) field.value = $("[name=csrfmiddlewaretoken]", page).value;
+  return true;
+}
+
+function show(form, errors) {
+  $("#sign-in-here").replaceChildren(...[errors, form].filter(Boolean));
+  if (!dialog.open) dialog.showModal();
+  (errors ? $("[type=password]", form) : $("input:not([type=hidden])", form)).focus();
+  return new Promise((done) => {
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const reply = await fetch(form.action, { method: "POST", body: new FormData(form) }).catch(() => null);
+      if (reply) done(look(reply));
+      else $("button[type=submit]", form).textContent = "Not sent. Try again";
+    };
+    dialog.onclose = () => done(false);
+  });
+}
+
+function tell(who) {
+  const line = document.createElement("p");
+  line.textContent = `You are signed in as ${who.trim()}. The answers of the person before (${waiting().length}) stay sealed on this device until they sign in here.`;
+  const go = Object.assign(document.createElement("a"), { href: "/", className: "btn btn-solid", textContent: "Go to my work" });
+  letGo();
+  $("#sign-in-here").replaceChildren(line, go);
+  dialog.showModal();
+  return false;
+}
