@@ -23,7 +23,7 @@ from annotation.models import (
     User,
 )
 from annotation.selectors import protocol_of
-from annotation.statements import Statement, columns, load_side_by_side
+from annotation.statements import Columns, Statement, load_side_by_side
 
 Role = Membership.Role
 
@@ -50,11 +50,14 @@ def roles_in(user: User, project: Project) -> set[str]:
     return set(project.memberships.filter(user=user, is_active=True).values_list("role", flat=True))
 
 
+ANNOTATOR = Columns(Membership, "id project_id user_id role pseudonym is_active languages skills paused_at")
+PROJECT = Columns(Project, "id slug name exclusion_limit daily_cap split_seed")
+
 FIND_ANNOTATOR = Statement(
     "find_annotator",
     ["bigint", "text", "bigint"],  # user, slug, token when it is limited to projects
     f"""
-    SELECT {columns(Membership, "m")}, {columns(Project, "p")}
+    SELECT {ANNOTATOR.of("m")}, {PROJECT.of("p")}
     FROM annotation_membership m JOIN annotation_project p ON p.id = m.project_id
     WHERE m.user_id = $1 AND p.slug = $2 AND m.role = 'annotator' AND m.is_active
       AND ($3 IS NULL OR EXISTS (SELECT FROM annotation_apitoken_projects t
@@ -70,7 +73,7 @@ def access_annotator(user: User, slug: str, token: ApiToken | None = None) -> Me
         access_project(user, slug, token=token)
         raise PermissionDenied("This takes the role annotator.")
     annotator: Membership
-    annotator, project = load_side_by_side(row, Membership, Project)
+    annotator, project = load_side_by_side(row, ANNOTATOR, PROJECT)
     annotator.user, annotator.project = user, project
     return annotator
 
@@ -97,12 +100,23 @@ def access_item(user: User, slug: str, batch_number: int, number: int) -> Item:
     return item
 
 
+LEASE = Columns(Lease)
+SLOT = Columns(
+    Assignment,
+    "id item_id batch_id purpose state pool_id position annotator_id attempt expires_at repeats_id",
+)
+BATCH = Columns(
+    Batch,
+    "id project_id number name protocol_id state purpose overlap overlap_policy overlap_max lease_seconds pass_share"
+    " gold_share repeat_share pay_per_item pay_currency",
+)
+
 FIND_LEASE = Statement(
     "find_lease",
     ["bigint", "bigint", "bigint"],  # user, public id, token when it is limited to projects
     f"""
-    SELECT {columns(Lease, "l")}, {columns(Membership, "m")}, {columns(Project, "p")},
-           {columns(Assignment, "a")}, {columns(Batch, "b")}
+    SELECT {LEASE.of("l")}, {ANNOTATOR.of("m")}, {PROJECT.of("p")},
+           {SLOT.of("a")}, {BATCH.of("b")}
     FROM annotation_lease l
     JOIN annotation_membership m ON m.id = l.annotator_id
     JOIN annotation_project p ON p.id = m.project_id
@@ -122,7 +136,7 @@ def access_lease(user: User, public_id: int, token: ApiToken | None = None) -> L
         raise Http404("no such assignment")
     lease: Lease
     lease, annotator, project, assignment, batch = load_side_by_side(
-        row, Lease, Membership, Project, Assignment, Batch
+        row, LEASE, ANNOTATOR, PROJECT, SLOT, BATCH
     )
     lease.assignment, lease.annotator = assignment, annotator
     annotator.user, annotator.project = user, project

@@ -8,13 +8,16 @@ from rest_framework.request import Request
 
 from annotation.models import ApiToken, User
 from annotation.services.people import TOKEN_PREFIX, token_digest
-from annotation.statements import Statement, columns, load_side_by_side
+from annotation.statements import Columns, Statement, load_side_by_side
+
+TOKEN = Columns(ApiToken, "id user_id scopes is_limited_to_projects")
+USER = Columns(User, "id email name is_active can_create_projects")
 
 FIND_TOKEN = Statement(
     "find_token",
     ["bytea", "timestamptz"],  # digest, now
     f"""
-    SELECT {columns(ApiToken, "t")}, {columns(User, "u")}
+    SELECT {TOKEN.of("t")}, {USER.of("u")}
     FROM annotation_apitoken t JOIN annotation_user u ON u.id = t.user_id
     WHERE t.digest = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) AND u.is_active
     """,
@@ -38,7 +41,7 @@ class TokenAuthentication(BaseAuthentication):
         if row is None or not token.startswith(TOKEN_PREFIX):
             raise AuthenticationFailed("This token is not valid.")
         found: ApiToken
-        found, user = load_side_by_side(row, ApiToken, User)
+        found, user = load_side_by_side(row, TOKEN, USER)
         found.user = user
         return user, found
 

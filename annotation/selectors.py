@@ -45,7 +45,7 @@ COMPLETIONS_JSON = """
 def screen_from(protocol_id: int, completions: str, display_order: Sequence[int]) -> Screen:
     """The screen out of `COMPLETIONS_JSON` as PostgreSQL sends it, without another query."""
     by_position = {
-        position: stored(Completion, [("id", pk), ("position", position), ("messages", messages)])
+        position: stored(Completion, id=pk, position=position, messages=messages)
         for pk, position, messages in json.loads(completions)
     }
     return Screen(

@@ -5,21 +5,16 @@ answer (docs/engine-profile.md). A lease and a submit are asked all day, so thei
 `PREPARE` on a connection's first use, `EXECUTE` from then on. Everything that is asked seldom stays with the ORM.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import cache
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.db import connection, connections, models
 from django.db.models.base import ModelState
 
 from annotation.registry import Registry
 
 M = TypeVar("M", bound=models.Model)
-
-_prepared: "WeakKeyDictionary[Any, set[str]]" = WeakKeyDictionary()
-"""Names by connection of the driver: one that was lost takes its prepared statements with it."""
-
 
 statements: "Registry[Statement]" = Registry("statement")
 """Every hot query, by name: for the test of their plans and for docs/engine-explain.md."""
@@ -33,26 +28,38 @@ class Statement:
         self.name = name
         self.types = types
         self.sql = sql
-        self._prepare = f"PREPARE {name} ({', '.join(types)}) AS {sql}".replace("%", "%%")
+        self._prepare = f"PREPARE {name} ({', '.join(types)}) AS {sql}"
         self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(types))})" if types else f"EXECUTE {name}"
 
-    def rows(self, *parameters: Any, before: str = "") -> list[tuple[Any, ...]]:
-        """Every row. `before` is a statement sent in the same round trip, with a snapshot of its own."""
-        with connection.cursor() as cursor:
-            self.prepare()
-            cursor.execute(before + self._execute, parameters)
-            if before:
-                cursor.nextset()
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-            return rows
-
-    def prepare(self) -> None:
-        """Have the statement on this connection. Prepared statements outlive transactions, rolled back or not."""
-        known = _prepared.setdefault(connection.connection, set())
-        if self.name not in known:
+    def rows(self, *parameters: Any, before: "Bound | None" = None) -> list[tuple[Any, ...]]:
+        """Every row. `before` is sent in the same round trip, as a statement of its own with its own snapshot."""
+        wrapper: Any = connections["default"]
+        kept = wrapper.statement_cursor()
+        if wrapper.queries_logged or wrapper.execute_wrappers:
+            # Somebody counts or changes queries: through the cursor that shows them.
             with connection.cursor() as cursor:
-                cursor.execute(self._prepare)
-            known.add(self.name)
+                return self._ask(cursor, kept.prepared, parameters, before)
+        with wrapper.wrap_database_errors:
+            return self._ask(kept.cursor, kept.prepared, parameters, before)
+
+    def _ask(
+        self, cursor: Any, prepared: set[str], parameters: Sequence[Any], before: "Bound | None"
+    ) -> list[tuple[Any, ...]]:
+        for statement in (self,) if before is None else (before.statement, self):
+            if statement.name not in prepared:
+                cursor.execute(statement._prepare)
+                prepared.add(statement.name)
+        if before is None:
+            cursor.execute(self._execute, parameters)
+        else:
+            cursor.execute(f"{before.text}; {self._execute}", parameters)
+            cursor.nextset()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+    def on(self, pk: int) -> "Bound":
+        """This statement of one row's id, to be sent before another."""
+        return Bound(self, f"EXECUTE {self.name} ({pk:d})")
 
     def plan(self) -> list[str]:
         """The lines of EXPLAIN for a new plan that serves every value of the parameters. Needs a transaction."""
@@ -75,23 +82,46 @@ class Statement:
         return self.rows(*parameters)[0]
 
 
-def columns(model: type[models.Model], alias: str) -> str:
-    """The columns of `model` as `load` wants them: `alias.id, alias.name, …`."""
-    return ", ".join(f'{alias}."{field.column}"' for field in model._meta.concrete_fields)
+@dataclass(frozen=True)
+class Bound:
+    """A statement with its parameter in place."""
+
+    statement: Statement
+    text: str
 
 
-def width(model: type[models.Model]) -> int:
-    """How many columns `columns` names."""
-    return len(attribute_names(model))
+class Columns(Generic[M]):
+    """What a hot query reads of a table: the columns of these names, or all. An instance that is made of them fetches
+    any other when it is asked for, at the price of a query."""
+
+    def __init__(self, model: type[M], names: str = "") -> None:
+        """`names`: of attributes, between spaces."""
+        fields = {field.attname: field.column for field in model._meta.concrete_fields}
+        self.model = model
+        self.names = names.split() or list(fields)
+        self.columns = [fields[name] for name in self.names]
+        self.width = len(self.names)
+
+    def of(self, alias: str) -> str:
+        """For SELECT: `alias.id, alias.name, …`."""
+        return ", ".join(f'{alias}."{column}"' for column in self.columns)
+
+    def load(self, values: Sequence[Any]) -> M:
+        """An instance out of the values, in the order of `of`; JSON columns stay text."""
+        return stored(self.model, **dict(zip(self.names, values, strict=True)))
 
 
-def load(model: type[M], values: Sequence[Any]) -> M:
-    """An instance out of the values of `columns`; JSON columns stay text."""
-    return stored(model, zip(attribute_names(model), values, strict=True))
+def load_side_by_side(row: Sequence[Any], *parts: Columns[Any]) -> list[Any]:
+    """One instance for each part out of a row that holds their columns one after the other."""
+    found, start = [], 0
+    for part in parts:
+        found.append(part.load(row[start : start + part.width]))
+        start += part.width
+    return found
 
 
-def stored(model: type[M], attributes: Iterable[tuple[str, Any]]) -> M:
-    """An instance of a stored row with these attributes and no others; asked for, the others are fetched.
+def stored(model: type[M], **attributes: Any) -> M:
+    """An instance of a row with these attributes and no others; asked for, the others are fetched.
 
     As `Model.from_db`, without the signals and the loop over fields, which take twenty times as long: a lease and
     a submit make some twenty instances.
@@ -102,17 +132,3 @@ def stored(model: type[M], attributes: Iterable[tuple[str, Any]]) -> M:
     instance._state.adding = False
     instance._state.db = "default"
     return instance
-
-
-@cache
-def attribute_names(model: type[models.Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
-
-
-def load_side_by_side(row: Sequence[Any], *kinds: type[models.Model]) -> list[Any]:
-    """One instance of each model out of a row that holds their `columns` one after the other."""
-    found, start = [], 0
-    for model in kinds:
-        found.append(load(model, row[start : start + width(model)]))
-        start += width(model)
-    return found

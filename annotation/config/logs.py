@@ -47,6 +47,10 @@ def logging_settings(level: str) -> dict[str, Any]:
 def configure_logging(settings: dict[str, Any]) -> None:
     """Put `logging_settings` and structlog into force for this process."""
     logging.config.dictConfig(settings)
+    # Python's own advice (logging HOWTO, Optimization): no line tells file, thread or process, so nobody walks the
+    # stack to find them.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

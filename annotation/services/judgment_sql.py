@@ -1,19 +1,18 @@
 """The SQL of a submit. Who calls it, and why, stands in `annotation.services.judgments`."""
 
-from annotation.models import Assignment, Lease
 from annotation.selectors import COMPLETIONS_JSON
-from annotation.statements import Statement, columns
+from annotation.services.lease_sql import LEASE, SLOT
+from annotation.statements import Statement
 
 FIND_SLOT = Statement(
     "find_slot",
     ["bigint", "bigint", "uuid"],  # slot, annotator, submission id
     f"""
-    SELECT {columns(Assignment, "a")}, b.state, r.body_hash, r.answer, coalesce(q.position, 0),
-           {COMPLETIONS_JSON.format(item="a.item_id")}, {columns(Lease, "l")}
+    SELECT {SLOT.of("a")}, b.state, r.body_hash, r.answer,
+           {COMPLETIONS_JSON.format(item="a.item_id")}, {LEASE.of("l")}
     FROM annotation_assignment a
     JOIN annotation_batch b ON b.id = a.batch_id
     LEFT JOIN annotation_receipt r ON r.annotator_id = $2 AND r.submission_id = $3
-    LEFT JOIN annotation_poolplace q ON q.annotator_id = $2 AND q.pool_id = a.pool_id
     LEFT JOIN LATERAL (
         SELECT * FROM annotation_lease l
         WHERE l.assignment_id = a.id AND l.annotator_id = $2 AND l.submission_id = $3

@@ -31,18 +31,20 @@ from annotation.models import (
 )
 from annotation.selectors import screen_from, screen_of
 from annotation.services import judgment_sql as sql
+from annotation.services.lease_sql import LEASE, SLOT
 from annotation.services.leases import move_place, write_lease
 from annotation.services.locks import lock_annotator, lock_of, lock_slot
 from annotation.services.overlap import add_slots, continue_item
 from annotation.services.reports import report_cannot_judge
 from annotation.services.returning import CANNOT_JUDGE, exclude, give_back
 from annotation.services.training import conclude_try, feedback_on
-from annotation.statements import load, width
+from annotation.statements import stored
 
 NOTE_MAX = 5000
 SECONDS_MAX = 86_400.0
-PLACE_STEP = 50
-"""So many positions a person may be ahead of their place in a pool before it is moved."""
+PLACE_EVERY = 10
+"""A person's place in a pool moves with every tenth of their leases: until then a pick walks past the open slots of
+nine items at most that they have judged since."""
 
 
 @dataclass(frozen=True)
@@ -106,25 +108,23 @@ def submit_judgment(
             now=now,
         )
         judgment_kinds.get(slot.batch.protocol.kind).store(judgment, parsed, screen)
-        settle(taken, slot, annotator, found.place, now)
+        settle(taken, slot, lease, now)
         return Outcome(body=body, is_replay=False)
 
 
-def settle(
-    taken: Assignment | None, slot: Assignment, annotator: Membership, place: int, now: datetime
-) -> None:
+def settle(taken: Assignment | None, slot: Assignment, lease: Lease, now: datetime) -> None:
     """What follows from a stored answer, in its transaction."""
     if slot.purpose == Assignment.Purpose.TRAINING:
         if taken is not None:
-            conclude_try(annotator, slot.batch, now)
+            conclude_try(lease.annotator, slot.batch, now)
     elif taken is None:
-        exclude(annotator=annotator, item_id=slot.item_id, reason=Exclusion.Reason.LATE, now=now)
+        exclude(annotator=lease.annotator, item_id=slot.item_id, reason=Exclusion.Reason.LATE, now=now)
     elif taken.pool_id is not None:
         if slot.batch.overlap_policy:
             continue_item(item_id=slot.item_id, batch=slot.batch, now=now)
         # The person's place moves here and not in the lease, which people wait for.
-        if taken.position - place > PLACE_STEP:
-            move_place(annotator.pk, taken.pool_id)
+        if lease.ordinal % PLACE_EVERY == 0:
+            move_place(lease.annotator_id, taken.pool_id)
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,6 @@ class Found:
     """The lease under which the answer was given."""
     receipt: tuple[bytes, Any] | None
     """(body hash, answer) of the submission when it was here before."""
-    place: int
-    """The annotator's place in the slot's pool."""
     completions: str
     """As `selectors.screen_from` takes them."""
 
@@ -146,16 +144,16 @@ def found_slot(annotator: Membership, assignment: Assignment, submission: Submis
     """Locks the annotator, then the slot."""
     wanted = (assignment.pk, annotator.pk, submission.submission_id)
     row = sql.FIND_SLOT.rows(*wanted, before=lock_of(annotator))[0]
-    slot = load(Assignment, row[: width(Assignment)])
-    state, body_hash, answer, place, completions = row[width(Assignment) : width(Assignment) + 5]
+    slot = SLOT.load(row[: SLOT.width])
+    state, body_hash, answer, completions, *values = row[SLOT.width :]
     slot.batch = assignment.batch
     slot.batch.state = state
     lease = None
-    if (values := row[width(Assignment) + 5 :])[0] is not None:
-        lease = load(Lease, values)
+    if values[0] is not None:
+        lease = LEASE.load(values)
         lease.annotator = annotator
     receipt = None if body_hash is None else (bytes(body_hash), json.loads(answer))
-    return Found(slot=slot, lease=lease, receipt=receipt, place=place, completions=completions)
+    return Found(slot=slot, lease=lease, receipt=receipt, completions=completions)
 
 
 def replay(submission: Submission, body_hash: bytes, known_hash: bytes, answer: dict[str, Any]) -> Outcome:
@@ -326,10 +324,8 @@ def store(
         json.dumps(extra),
         fills,
     )
-    judgment = Judgment(
-        id=row[0], assignment=slot, item_id=slot.item_id, attempt=attempt, state=state, supersedes=supersedes
-    )
-    judgment._state.adding = False
+    judgment = stored(Judgment, id=row[0], item_id=slot.item_id, attempt=attempt, state=state)
+    judgment.assignment, judgment.supersedes = slot, supersedes
     body = {"judgment": row[0], "submission_id": str(submission.submission_id), "state": state} | extra
     return judgment, in_order(body)
 

@@ -2,10 +2,14 @@
 
 from annotation.models import Assignment, Lease
 from annotation.selectors import COMPLETIONS_JSON
-from annotation.statements import Statement, columns
+from annotation.statements import Columns, Statement
 
-LOCK_ANNOTATOR = "SELECT 1 FROM annotation_membership WHERE id = {annotator:d} FOR NO KEY UPDATE; "
+LOCK_ANNOTATOR = Statement(
+    "lock_annotator", ["bigint"], "SELECT FROM annotation_membership WHERE id = $1 FOR NO KEY UPDATE"
+)
 """Sent before a query in one round trip: that query looks only once the lock is there."""
+
+LEASE, SLOT = Columns(Lease), Columns(Assignment)
 
 
 def standing_sql(who: str) -> str:
@@ -31,7 +35,7 @@ def standing_sql(who: str) -> str:
            AND NOT EXISTS (SELECT FROM annotation_trainingtry y
                            WHERE y.batch_id = b.id AND y.annotator_id = m.id AND y.is_passed)
          ORDER BY b.number LIMIT 1),
-        {columns(Lease, "l")}, {columns(Assignment, "a")}
+        {LEASE.of("l")}, {SLOT.of("a")}
     FROM annotation_membership m
     JOIN annotation_project p ON p.id = m.project_id
     LEFT JOIN annotation_assignment a
@@ -274,7 +278,7 @@ SHOWN = Statement(
 
 # The pool's row is locked in the statement before: whoever opens a slot holds it until they commit, so that no
 # slot with a lower position can appear once this one looks.
-LOCK_POOL = "SELECT FROM annotation_pool WHERE id = {pool:d} FOR SHARE; "
+LOCK_POOL = Statement("lock_pool", ["bigint"], "SELECT FROM annotation_pool WHERE id = $1 FOR SHARE")
 MOVE_PLACE = Statement(
     "move_place",
     ["bigint", "bigint"],  # annotator, pool

@@ -34,7 +34,7 @@ from annotation.services import lease_sql as sql
 from annotation.services.locks import lock_of
 from annotation.services.returning import SWEEP_ROWS, sweep_leases
 from annotation.services.training import has_used_all_tries, next_training_item
-from annotation.statements import Statement, load, width
+from annotation.statements import Bound, Statement, stored
 
 LOOKS_MAX = 20
 PUBLIC_ATTEMPT = 1
@@ -129,7 +129,7 @@ def try_lease(
         return None, held[0] if held else None
 
 
-def standing_of(annotator: Membership, now: datetime, *, lock: str = "") -> Standing:
+def standing_of(annotator: Membership, now: datetime, *, lock: Bound | None = None) -> Standing:
     return standing_from(annotator, sql.STANDING.rows(annotator.pk, now, start_of_day(now), before=lock))
 
 
@@ -158,9 +158,9 @@ def standing_from(annotator: Membership, rows: Sequence[tuple[Any, ...]]) -> Sta
 
 
 def held_lease(annotator: Membership, values: Sequence[Any]) -> Lease:
-    lease = load(Lease, values[: width(Lease)])
+    lease = sql.LEASE.load(values[: sql.LEASE.width])
     lease.annotator = annotator
-    lease.assignment = load(Assignment, values[width(Lease) :])
+    lease.assignment = sql.SLOT.load(values[sql.LEASE.width :])
     return lease
 
 
@@ -225,25 +225,26 @@ def take_picked(
     order = drawn_order(positions, seed=seed, annotator=annotator, ordinal=ordinal)
     if picked.first_order is not None:
         order = picked.first_order[::-1]
-    lease = write_lease(
-        Lease(
-            annotator=annotator,
-            ordinal=ordinal,
-            submission_id=uuid.uuid4(),
-            guideline_id=standing.guideline_id,
-            display_seed=seed,
-            display_order=order,
-            leased_at=now,
-        ),
-        Assignment(
-            id=picked.slot_id if picked.purpose == Assignment.Purpose.WORK else None,
-            item_id=picked.item_id,
-            batch_id=picked.batch_id,
-            purpose=picked.purpose,
-            repeats_id=picked.repeats_id,
-        ),
-        expires_at=now + timedelta(seconds=picked.lease_seconds),
+    lease = stored(
+        Lease,
+        annotator_id=annotator.pk,
+        ordinal=ordinal,
+        submission_id=uuid.uuid4(),
+        guideline_id=standing.guideline_id,
+        display_seed=seed,
+        display_order=order,
+        leased_at=now,
     )
+    lease.annotator = annotator
+    slot = stored(
+        Assignment,
+        id=picked.slot_id if picked.purpose == Assignment.Purpose.WORK else None,
+        item_id=picked.item_id,
+        batch_id=picked.batch_id,
+        purpose=picked.purpose,
+        repeats_id=picked.repeats_id,
+    )
+    write_lease(lease, slot, expires_at=now + timedelta(seconds=picked.lease_seconds))
     return LeaseResult(
         lease, shown(picked.protocol_id, picked.prompt, picked.language, picked.completions, order)
     )
@@ -360,7 +361,7 @@ def move_places(annotator: Membership) -> None:
 def move_place(annotator_id: int, pool_id: int) -> None:
     """Race: a slot opens while this looks. Its pool's row is locked by whoever opens slots until they commit."""
     with transaction.atomic():
-        sql.MOVE_PLACE.rows(annotator_id, pool_id, before=sql.LOCK_POOL.format(pool=pool_id))
+        sql.MOVE_PLACE.rows(annotator_id, pool_id, before=sql.LOCK_POOL.on(pool_id))
 
 
 # Reads for pages.

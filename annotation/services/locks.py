@@ -10,21 +10,19 @@ Who holds a lock waits only for those below it. Slots are picked with SKIP LOCKE
 the order of their ids.
 """
 
-from django.db import connection
-
 from annotation.models import Assignment, Membership, Pool
 from annotation.services.lease_sql import LOCK_ANNOTATOR
+from annotation.statements import Bound
 
 
 def lock_annotator(annotator: Membership) -> None:
     """Race: two tabs of one person lease and submit at once. Their membership row makes them take turns."""
-    with connection.cursor() as cursor:
-        cursor.execute(lock_of(annotator))
+    LOCK_ANNOTATOR.rows(annotator.pk)
 
 
-def lock_of(annotator: Membership) -> str:
+def lock_of(annotator: Membership) -> Bound:
     """The lock as a statement to be sent before another one."""
-    return LOCK_ANNOTATOR.format(annotator=annotator.pk)
+    return LOCK_ANNOTATOR.on(annotator.pk)
 
 
 def lock_slot(assignment: Assignment) -> Assignment:

@@ -18,9 +18,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.api.work import protocol_json
-from annotation.models import Assignment, Batch, Exclusion, Lease, Pool, PoolPlace
-from annotation.services.judgments import PLACE_STEP
-from annotation.services.leases import move_place
+from annotation.models import Assignment, Batch, Exclusion, Lease, PoolPlace
+from annotation.services import judgments
 from annotation.services.overlap import set_priorities
 from annotation.services.returning import sweep_leases
 from tests.annotation.browsing import signed_in
@@ -53,9 +52,6 @@ class Desk:
         self.annotator = world.member()
         self.api = Api(world.token(self.annotator.user))
         self.browser = signed_in(self.annotator.user)
-        # As after any earlier answer. A first one moves the place, and a later one after two hundred positions.
-        for pool in Pool.objects.filter(batch=batch):
-            move_place(self.annotator.pk, pool.pk)
 
     def ask(self) -> Any:
         return self.api.post(f"/projects/{self.slug}/lease")
@@ -179,9 +175,14 @@ def submit_work(items: int) -> tuple[Call, Check]:
 def submit_work_from_afar(items: int) -> tuple[Call, Check]:
     desk = desk_with(items)
     lease = desk.lease()
-    PoolPlace.objects.filter(annotator=desk.annotator).update(position=-PLACE_STEP)
+
+    def send() -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(judgments, "PLACE_EVERY", 1)
+            return desk.send(lease)
+
     return (
-        lambda: desk.send(lease),
+        send,
         lambda response: (
             submitted("accepted")(response) and PoolPlace.objects.get(annotator=desk.annotator).position > 0
         ),
@@ -207,8 +208,6 @@ def expired(items: int) -> tuple[Desk, dict[str, Any]]:
     desk = desk_with(items, overlap=1)
     lease = desk.lease()
     assert sweep_leases(timezone.now() + timedelta(days=1)) == 1
-    # The slot waits at the end now; in a long pool an answer to it would move the person's place as well.
-    PoolPlace.objects.filter(annotator=desk.annotator).update(position=slot_of(lease).position - 1)
     return desk, lease
 
 

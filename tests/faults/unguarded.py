@@ -35,10 +35,10 @@ def without_locks(
     if not isinstance(statement, str):
         return execute(statement, params, many, context)
     result = execute(ROW_LOCK.sub("", statement), params, many, context)
-    prepared, executed = PREPARED.match(statement), EXECUTED.search(statement)
+    prepared, executed = PREPARED.match(statement), EXECUTED.findall(statement)
     if prepared and SKIPPING.search(statement):
         _resting.add(prepared[1])
-    elif SKIPPING.search(statement) or (executed and executed[1] in _resting):
+    elif SKIPPING.search(statement) or not _resting.isdisjoint(executed):
         time.sleep(random.choice(REST_SECONDS))
     return result
 

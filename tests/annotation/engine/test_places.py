@@ -1,6 +1,6 @@
 """Places in pools are hints that never hide work: "nothing left" is never said while somebody may be given an item.
 
-Places move after every answer here (`PLACE_STEP` is 0), and an oracle that asks every slot knows better.
+Places move after every answer here (`PLACE_EVERY` is 1), and an oracle that asks every slot knows better.
 """
 
 import random
@@ -43,7 +43,7 @@ LATER = NOW + timedelta(seconds=70)
 
 @pytest.fixture(autouse=True)
 def _places_move_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judgments, "PLACE_STEP", 0)
+    monkeypatch.setattr(judgments, "PLACE_EVERY", 1)
 
 
 def people_of(world: World) -> list[Membership]:
