@@ -11,7 +11,7 @@ VAR ?= $(CURDIR)/var
 ARGS ?=
 export PORT VAR
 
-.PHONY: help run test faults lint fmt bench bench-engine trl doctor
+.PHONY: help run test looks coverage faults lint fmt bench bench-engine trl doctor
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,13 @@ run: .venv/.run ## Start everything and print the address and the logins (PORT=8
 
 test: .venv/.dev ## Run all tests but those of TRL
 	@echo "TRL is apart: make trl trains it on a real release."
-	$(BIN)/python -m pytest -m "not trl" -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -m "not trl" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+looks: .venv/.dev ## Look at every page with axe in both themes at all widths (`make test` takes half of them)
+	CONCORD_LOOKS=all $(BIN)/python -m pytest tests/e2e -n 3 --dist loadfile $(ARGS)
+
+coverage: .venv/.dev ## Run the tests and print what they leave out
+	$(BIN)/python -m pytest -m "not trl" -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 faults: .venv/.dev ## Kill, cut and flush things at length and print the figures (about an hour; ARGS="-k postgres")
 	CONCORD_FAULTS=long $(BIN)/python -m pytest tests/faults tests/config/test_metrics.py tests/annotation/test_slot_life.py -n 0 -p no:randomly -s $(ARGS)

@@ -54,6 +54,15 @@ def pytest_configure(config: pytest.Config) -> None:
     django.setup()
 
 
+SLOW_FIRST = ("tests/faults/", "tests/e2e/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for servers and browsers comes first, so that it does not run alone at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW_FIRST))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop and remove the cluster, also after Ctrl-C."""
     cluster = config.stash.get(CLUSTER, None)
