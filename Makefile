@@ -11,7 +11,7 @@ VAR ?= $(CURDIR)/var
 ARGS ?=
 export PORT VAR
 
-.PHONY: help run test looks coverage faults lint fmt bench bench-engine trl doctor
+.PHONY: help run test looks shots coverage faults lint fmt bench bench-engine trl doctor
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ test: .venv/.dev ## Run all tests but those of TRL
 
 looks: .venv/.dev ## Look at every page with axe in both themes at all widths (`make test` takes half of them)
 	CONCORD_LOOKS=all $(BIN)/python -m pytest tests/e2e -n 3 --dist loadfile $(ARGS)
+
+shots: .venv/.dev ## Picture every page in both themes at 1440, 768 and 390 px (into VAR/shots)
+	rm -rf "$(VAR)/shots"
+	CONCORD_SHOTS="$(VAR)/shots" $(BIN)/python -m pytest tests/e2e -n 2 --dist loadfile $(ARGS)
+	@echo "$(VAR)/shots has $$(ls "$(VAR)/shots" | wc -l) pictures."
 
 coverage: .venv/.dev ## Run the tests and print what they leave out
 	$(BIN)/python -m pytest -m "not trl" -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)

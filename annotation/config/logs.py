@@ -14,6 +14,13 @@ SHARED: list[Processor] = [
     structlog.processors.StackInfoRenderer(),
 ]
 
+OURS: list[Processor] = [
+    structlog.stdlib.filter_by_level,
+    *SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+"""One list for good: a logger that was used before a second call of `configure_logging` holds on to it."""
+
 
 def logging_settings(level: str) -> dict[str, Any]:
     """The dictConfig in which every record ends as one JSON line."""
@@ -52,11 +59,7 @@ def configure_logging(settings: dict[str, Any]) -> None:
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=OURS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
