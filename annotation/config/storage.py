@@ -11,9 +11,10 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 _, IMPORTS = HashedFilesMixin._js_module_import_aggregation_patterns  # type: ignore[attr-defined]  # not in the stubs
 
-OWN_SCRIPTS = "js/"
+OWN_SCRIPTS, OWN_STYLES = "js/", "css/"
 LEFT_OUT = re.compile(r"^[ \t]*(/\*.*?\*/[ \t]*\n|\n)|^[ \t]+", re.MULTILINE | re.DOTALL)
 COMMENT_LINE = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
+STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def stripped(script: str) -> str:
@@ -22,22 +23,31 @@ def stripped(script: str) -> str:
     return LEFT_OUT.sub("", COMMENT_LINE.sub("", script))
 
 
-class StrippedScripts:
+def stripped_style(style: str) -> str:
+    """A style sheet of ours without comments and indentation: a tenth of its weight."""
+    return LEFT_OUT.sub("", STYLE_COMMENT.sub("", style))
+
+
+STRIPPED = {OWN_SCRIPTS: stripped, OWN_STYLES: stripped_style}
+
+
+class Stripped:
     """The files of `storage` as they are served."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
     def open(self, path: str) -> "ContentFile[bytes]":
+        strip = STRIPPED[path.partition("/")[0] + "/"]
         with self.storage.open(path) as file:
-            return ContentFile(stripped(file.read().decode()).encode(), name=path)
+            return ContentFile(strip(file.read().decode()).encode(), name=path)
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped base
     """Hashed and compressed; `import … from "./x.js";` between our ES modules becomes the hashed name too.
 
-    Only in `static/js`, where comments and indentation are left out as well: vendored scripts have examples in
-    comments that look like imports.
+    Only in `static/js`: vendored scripts have examples in comments that look like imports. Our own scripts and styles
+    are served without comments and indentation.
     """
 
     support_js_module_import_aggregation = True
@@ -45,7 +55,7 @@ class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: i
 
     def post_process(self, paths: dict[str, Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
         served = {
-            name: (StrippedScripts(storage) if name.startswith(OWN_SCRIPTS) else storage, path)
+            name: (Stripped(storage) if name.startswith(tuple(STRIPPED)) else storage, path)
             for name, (storage, path) in paths.items()
         }
         yield from super().post_process(served, *args, **kwargs)

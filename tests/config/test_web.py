@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from annotation.config.health import server_error
 from annotation.config.middleware import REQUEST_ID
-from annotation.config.storage import stripped
+from annotation.config.storage import stripped, stripped_style
 
 
 def test_the_policy_allows_nothing_but_ourselves(client: Client) -> None:
@@ -86,6 +86,16 @@ export function draw() {
 """
     kept = 'export function draw() {\nconst url = "http://a/*b*/"; // kept\n/* a */ return url;\n}\n'
     assert stripped(script) == kept
+
+
+def test_styles_are_served_without_comments_and_indentation() -> None:
+    style = """/* What it is,
+   on two lines. */
+@layer page {
+  .a { content: "// b"; } /* why */
+}
+"""
+    assert stripped_style(style) == '@layer page {\n.a { content: "// b"; } \n}\n'
 
 
 def test_no_text_in_a_script_of_ours_spans_lines() -> None:
