@@ -14,8 +14,8 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from annotation.access import access_annotator, access_project, roles_in
-from annotation.models import ConsentText, Judgment, Membership, Project
+from annotation.access import access_annotator, access_project, reachable_projects, roles_in
+from annotation.models import ConsentText, Judgment, Membership
 from annotation.rendering.renewals import renewal
 from annotation.selectors import current_guideline, has_unfinished_slots, own_judgments
 from annotation.selectors_desk import Desk, desk_of, desks_of, earned_in, earned_this_week
@@ -62,15 +62,15 @@ def home(request: SignedInRequest) -> HttpResponseBase:
     part that changes. Nothing is leased."""
     now = timezone.now()
     desks = ordered(desks_of(judging_memberships(request), now))
-    others = Project.objects.filter(memberships__user=request.user, memberships__is_active=True)
-    others = others.exclude(memberships__in=request.user.memberships.filter(role=Membership.Role.ANNOTATOR))
+    desked = [desk.project.pk for desk in desks]
+    others = reachable_projects(request.user).exclude(pk__in=desked)
     first = desks[0] if desks and desks[0].can_go_on else None
     context = {
         "first": first,
         "rest": desks[1:] if first else desks,
         "desks": desks,
         "has_answers": any(desk.counts.has_any for desk in desks),
-        "projects": list(others.distinct().order_by("name")),
+        "projects": list(others.order_by("name")),
         "week": earned_this_week(request.user, now) if desks else None,
         "hides_pay": request.user.hides_pay,
     }

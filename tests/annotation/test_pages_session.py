@@ -158,6 +158,19 @@ def test_scripts_and_styles_of_a_task_stay_within_their_budget(kind: str, own: s
 # Home
 
 
+def test_home_keeps_the_way_to_a_project_in_which_a_lead_judges_no_more(world: World) -> None:
+    Membership.objects.create(
+        project=world.project,
+        user=world.lead,
+        role="annotator",
+        pseudonym="p-former",
+        is_active=False,
+        created_at=world.now,
+    )
+    text = signed_in(world.lead).get("/").content.decode()
+    assert f'href="/projects/{world.project.slug}"' in text
+
+
 def test_home_shows_each_person_what_is_theirs(world: World, annotator: Membership, client: Client) -> None:
     text = client.get("/").content.decode()
     assert world.project.name in text and "Start" in text and "Pairwise, 7 points" in text
