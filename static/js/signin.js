@@ -2,6 +2,7 @@
 import { letGo, owner, waiting } from "./outbox.js";
 import { $, $$, parsed } from "./page.js";
 
+const TOKEN = "[name=csrfmiddlewaretoken]";
 const dialog = $("#sign-in");
 const isLogin = (form) => form?.getAttribute("action") === dialog.dataset.login;
 
@@ -17,7 +18,7 @@ async function look(reply) {
   dialog.onclose = null;
   dialog.close();
   if (page.body.dataset.user !== owner) return tell($(".top-who", page)?.textContent ?? "somebody else");
-  for (const field of $$("[name=csrfmiddlewaretoken]")) field.value = $("[name=csrfmiddlewaretoken]", page).value;
+  for (const field of $$(TOKEN)) field.value = $(TOKEN, page).value;
   return true;
 }
 
@@ -28,12 +29,21 @@ function show(form, errors) {
   return new Promise((done) => {
     form.onsubmit = async (event) => {
       event.preventDefault();
-      const reply = await fetch(form.action, { method: "POST", body: new FormData(form) }).catch(() => null);
+      const reply = await send(form).catch(() => null);
       if (reply) done(look(reply));
       else $("button[type=submit]", form).textContent = "Not sent. Try again";
     };
     dialog.onclose = () => done(false);
   });
+}
+
+/** A reply that was on its way when the form came can bring another token: then the form is sent again with that. */
+async function send(form) {
+  const post = () => fetch(form.action, { method: "POST", body: new FormData(form) });
+  const reply = await post();
+  if (reply.status !== 403) return reply;
+  $(TOKEN, form).value = $(TOKEN, await parsed(await fetch(dialog.dataset.login))).value;
+  return post();
 }
 
 function tell(who) {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings
 from django.core.signals import request_finished, request_started
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 if TYPE_CHECKING:
@@ -69,8 +69,13 @@ def is_passed_over(item: pytest.Item) -> bool:
     return (size, theme) not in LOOKED_AT if size in (WIDE, PHONE) else theme == "dark"
 
 
+WAIT_MS = 15_000
+"""What a test waits for takes a moment; on a busy machine the moment is longer. No test measures time by it."""
+
+
 @pytest.fixture(scope="session")
 def browser(chromium_path: Path) -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(chromium_path), args=ARGUMENTS)
         yield chromium
@@ -132,7 +137,7 @@ def open_page(
             java_script_enabled=scripted,
             **options,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT_MS)
         contexts.append(context)
         if user is not None:
             sign_in(context, user, live_server.url)

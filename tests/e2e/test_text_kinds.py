@@ -258,6 +258,7 @@ def test_an_earlier_answer_is_changed(open_page: OpenPage) -> None:
     page.fill("#text", "Hasty.")
     submit_by_key(page)
     expect(page.locator("#item-h")).to_contain_text("Item 2 of")
+    expect(page.locator("#undo")).to_be_visible()
     page.locator("#item-h").focus()
     page.keyboard.press("u")
     expect(page.locator("#text")).to_have_value("Hasty.")
