@@ -23,7 +23,7 @@ from annotation.models import (
     User,
 )
 from annotation.selectors import protocol_of
-from annotation.statements import Columns, Statement, load_side_by_side
+from annotation.statements import Columns, Statement, know, load_side_by_side
 
 Role = Membership.Role
 
@@ -74,7 +74,7 @@ def access_annotator(user: User, slug: str, token: ApiToken | None = None) -> Me
         raise PermissionDenied("This takes the role annotator.")
     annotator: Membership
     annotator, project = load_side_by_side(row, ANNOTATOR, PROJECT)
-    annotator.user, annotator.project = user, project
+    know(annotator, user=user, project=project)
     return annotator
 
 
@@ -138,9 +138,10 @@ def access_lease(user: User, public_id: int, token: ApiToken | None = None) -> L
     lease, annotator, project, assignment, batch = load_side_by_side(
         row, LEASE, ANNOTATOR, PROJECT, SLOT, BATCH
     )
-    lease.assignment, lease.annotator = assignment, annotator
-    annotator.user, annotator.project = user, project
-    assignment.batch, batch.project, batch.protocol = batch, project, protocol_of(batch.protocol_id)
+    know(lease, assignment=assignment, annotator=annotator)
+    know(annotator, user=user, project=project)
+    know(assignment, batch=batch)
+    know(batch, project=project, protocol=protocol_of(batch.protocol_id))
     return lease
 
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from annotation.models import ApiToken, User
 from annotation.services.people import TOKEN_PREFIX, token_digest
-from annotation.statements import Columns, Statement, load_side_by_side
+from annotation.statements import Columns, Statement, know, load_side_by_side
 
 TOKEN = Columns(ApiToken, "id user_id scopes is_limited_to_projects")
 USER = Columns(User, "id email name is_active can_create_projects")
@@ -42,7 +42,7 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("This token is not valid.")
         found: ApiToken
         found, user = load_side_by_side(row, TOKEN, USER)
-        found.user = user
+        know(found, user=user)
         return user, found
 
     def authenticate_header(self, request: Request) -> str:

@@ -97,6 +97,8 @@ class JudgmentKind(Protocol):
     """The full judging page, e.g. ``annotation/task_pairwise.html``."""
     writes_text: bool
     """Whether people write at length: then the server keeps their drafts, and the browser none (ui-spec 8)."""
+    reads_text: bool
+    """Whether `parse` or `store` look at what the completions say; if not, their text is not fetched for them."""
     completions_min: int
     completions_max: int
 

@@ -40,13 +40,16 @@ COMPLETIONS_JSON = """
      FROM annotation_completion c WHERE c.item_id = {item})
 """
 """SQL: an item's completions, if it has any, as one JSON value, for queries that are asked all day."""
+COMPLETIONS_WITHOUT_TEXT = COMPLETIONS_JSON.replace(", c.messages", "")
+"""The same of those whose text nobody looks at; who does fetches it with a query each."""
 
 
 def screen_from(protocol_id: int, completions: str, display_order: Sequence[int]) -> Screen:
     """The screen out of `COMPLETIONS_JSON` as PostgreSQL sends it, without another query."""
+    names = ("id", "position", "messages")
     by_position = {
-        position: stored(Completion, id=pk, position=position, messages=messages)
-        for pk, position, messages in json.loads(completions)
+        values[1]: stored(Completion, **dict(zip(names, values, strict=False)))
+        for values in json.loads(completions)
     }
     return Screen(
         protocol=protocol_of(protocol_id),

@@ -1,27 +1,33 @@
 """The SQL of a submit. Who calls it, and why, stands in `annotation.services.judgments`."""
 
-from annotation.selectors import COMPLETIONS_JSON
+from annotation.selectors import COMPLETIONS_JSON, COMPLETIONS_WITHOUT_TEXT
 from annotation.services.lease_sql import LEASE, SLOT
 from annotation.statements import Statement
 
-FIND_SLOT = Statement(
-    "find_slot",
-    ["bigint", "bigint", "uuid"],  # slot, annotator, submission id
-    f"""
-    SELECT {SLOT.of("a")}, b.state, r.body_hash, r.answer,
-           {COMPLETIONS_JSON.format(item="a.item_id")}, {LEASE.of("l")}
-    FROM annotation_assignment a
-    JOIN annotation_batch b ON b.id = a.batch_id
-    LEFT JOIN annotation_receipt r ON r.annotator_id = $2 AND r.submission_id = $3
-    LEFT JOIN LATERAL (
-        SELECT * FROM annotation_lease l
-        WHERE l.assignment_id = a.id AND l.annotator_id = $2 AND l.submission_id = $3
-        ORDER BY l.attempt LIMIT 1
-    ) AS l ON true
-    WHERE a.id = $1
-    FOR NO KEY UPDATE OF a
-    """,
-)
+
+def find_slot(name: str, completions: str) -> Statement:
+    return Statement(
+        name,
+        ["bigint", "bigint", "uuid"],  # slot, annotator, submission id
+        f"""
+        SELECT {SLOT.of("a")}, b.state, r.body_hash, r.answer,
+               {completions.format(item="a.item_id")}, {LEASE.of("l")}
+        FROM annotation_assignment a
+        JOIN annotation_batch b ON b.id = a.batch_id
+        LEFT JOIN annotation_receipt r ON r.annotator_id = $2 AND r.submission_id = $3
+        LEFT JOIN LATERAL (
+            SELECT * FROM annotation_lease l
+            WHERE l.assignment_id = a.id AND l.annotator_id = $2 AND l.submission_id = $3
+            ORDER BY l.attempt LIMIT 1
+        ) AS l ON true
+        WHERE a.id = $1
+        FOR NO KEY UPDATE OF a
+        """,
+    )
+
+
+FIND_SLOT = find_slot("find_slot", COMPLETIONS_WITHOUT_TEXT)
+FIND_SLOT_AND_TEXT = find_slot("find_slot_and_text", COMPLETIONS_JSON)
 
 STORE_JUDGMENT = Statement(
     "store_judgment",

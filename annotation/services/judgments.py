@@ -38,7 +38,7 @@ from annotation.services.overlap import add_slots, continue_item
 from annotation.services.reports import report_cannot_judge
 from annotation.services.returning import CANNOT_JUDGE, exclude, give_back
 from annotation.services.training import conclude_try, feedback_on
-from annotation.statements import stored
+from annotation.statements import know, stored
 
 NOTE_MAX = 5000
 SECONDS_MAX = 86_400.0
@@ -143,15 +143,17 @@ class Found:
 def found_slot(annotator: Membership, assignment: Assignment, submission: Submission) -> Found:
     """Locks the annotator, then the slot."""
     wanted = (assignment.pk, annotator.pk, submission.submission_id)
-    row = sql.FIND_SLOT.rows(*wanted, before=lock_of(annotator))[0]
+    reads_text = judgment_kinds.get(assignment.batch.protocol.kind).reads_text
+    statement = sql.FIND_SLOT_AND_TEXT if reads_text else sql.FIND_SLOT
+    row = statement.rows(*wanted, before=lock_of(annotator))[0]
     slot = SLOT.load(row[: SLOT.width])
     state, body_hash, answer, completions, *values = row[SLOT.width :]
-    slot.batch = assignment.batch
+    know(slot, batch=assignment.batch)
     slot.batch.state = state
     lease = None
     if values[0] is not None:
         lease = LEASE.load(values)
-        lease.annotator = annotator
+        know(lease, annotator=annotator)
     receipt = None if body_hash is None else (bytes(body_hash), json.loads(answer))
     return Found(slot=slot, lease=lease, receipt=receipt, completions=completions)
 
@@ -324,8 +326,16 @@ def store(
         json.dumps(extra),
         fills,
     )
-    judgment = stored(Judgment, id=row[0], item_id=slot.item_id, attempt=attempt, state=state)
-    judgment.assignment, judgment.supersedes = slot, supersedes
+    judgment = stored(
+        Judgment,
+        id=row[0],
+        assignment_id=slot.pk,
+        item_id=slot.item_id,
+        attempt=attempt,
+        state=state,
+        supersedes_id=supersedes.pk if supersedes else None,
+    )
+    know(judgment, assignment=slot, supersedes=supersedes)
     body = {"judgment": row[0], "submission_id": str(submission.submission_id), "state": state} | extra
     return judgment, in_order(body)
 

@@ -34,7 +34,7 @@ from annotation.services import lease_sql as sql
 from annotation.services.locks import lock_of
 from annotation.services.returning import SWEEP_ROWS, sweep_leases
 from annotation.services.training import has_used_all_tries, next_training_item
-from annotation.statements import Bound, Statement, stored
+from annotation.statements import Bound, Statement, know, stored
 
 LOOKS_MAX = 20
 PUBLIC_ATTEMPT = 1
@@ -159,8 +159,7 @@ def standing_from(annotator: Membership, rows: Sequence[tuple[Any, ...]]) -> Sta
 
 def held_lease(annotator: Membership, values: Sequence[Any]) -> Lease:
     lease = sql.LEASE.load(values[: sql.LEASE.width])
-    lease.annotator = annotator
-    lease.assignment = sql.SLOT.load(values[sql.LEASE.width :])
+    know(lease, annotator=annotator, assignment=sql.SLOT.load(values[sql.LEASE.width :]))
     return lease
 
 
@@ -235,7 +234,7 @@ def take_picked(
         display_order=order,
         leased_at=now,
     )
-    lease.annotator = annotator
+    know(lease, annotator=annotator)
     slot = stored(
         Assignment,
         id=picked.slot_id if picked.purpose == Assignment.Purpose.WORK else None,
@@ -274,7 +273,8 @@ def write_lease(lease: Lease, slot: Assignment, *, expires_at: datetime) -> Leas
     slot.pk, slot.attempt, lease.pk = row
     slot.state, slot.annotator_id, slot.expires_at = Assignment.State.LEASED, lease.annotator_id, expires_at
     slot._state.adding = lease._state.adding = False
-    lease.assignment, lease.attempt = slot, slot.attempt
+    lease.assignment_id, lease.attempt = slot.pk, slot.attempt
+    know(lease, assignment=slot)
     return lease
 
 

@@ -109,7 +109,7 @@ def test_enter_on_the_home_page_goes_on(open_page: OpenPage) -> None:
     assert not Lease.objects.exists()
     page.keyboard.press("Enter")
     expect(page.locator("#item-h")).to_contain_text("Item 1 of 3")
-    assert Lease.objects.count() == 1
+    assert Lease.objects.filter(ordinal=1).count() == 1  # a spare may be there by now
 
 
 def test_the_list_keeps_itself_fresh_and_leases_nothing(open_page: OpenPage, complaints: list[str]) -> None:

@@ -4,15 +4,59 @@ import select
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
+from psycopg import pq
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+
+READY = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
 @dataclass(frozen=True)
 class StatementCursor:
-    """One cursor of the driver for all hot queries of a connection, and the names of those prepared there."""
+    """What all hot queries of a connection share: a cursor of the driver, and the names of those prepared there.
+
+    A prepared query is sent through libpq's own call. Through `cursor.execute` the driver writes the parameters into
+    the text of an EXECUTE, which PostgreSQL parses again, and waits in Python (docs/engine-profile.md).
+    """
 
     cursor: Any
     prepared: set[str] = field(default_factory=set)
+    loaders: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "loaders", Transformer(self.cursor))
+
+    @property
+    def has_own_isolation(self) -> bool:
+        """Whether a transaction begins with more than BEGIN."""
+        return self.cursor.connection.isolation_level is not None
+
+    def run(self, text: str) -> None:
+        """Statements without parameters, in one round trip. Begins the transaction as the driver would."""
+        connection = self.cursor.connection
+        is_idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        begin = "BEGIN; " if is_idle and not connection.autocommit else ""
+        self._checked(connection.pgconn.exec_((begin + text).encode()))
+
+    def rows(self, name: str, parameters: list[bytes | None]) -> list[tuple[Any, ...]]:
+        """Every row of a prepared query; parameters are in PostgreSQL's text form."""
+        connection = self.cursor.connection
+        if not connection.autocommit and connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+            self.run("")
+        result = self._checked(connection.pgconn.exec_prepared(name.encode(), parameters))
+        self.loaders.set_pgresult(result)
+        rows: list[tuple[Any, ...]] = self.loaders.load_rows(0, result.ntuples, tuple)
+        return rows
+
+    def _checked(self, result: Any) -> Any:
+        if result.status in READY:
+            return result
+        pgconn = self.cursor.connection.pgconn
+        if pgconn.status == pq.ConnStatus.BAD and not result.error_field(pq.DiagnosticField.SQLSTATE):
+            raise psycopg.OperationalError(f"the connection is lost: {pgconn.get_error_message()}")
+        raise error_from_result(result, self.cursor._encoding)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -50,6 +50,7 @@ class CritiqueKind:
     name = "Critique and revise"
     template_name = "annotation/task_critique.html"
     writes_text = True
+    reads_text = True
     completions_min = 1
     completions_max = 1
 

@@ -33,6 +33,7 @@ class DemonstrationKind:
     name = "Demonstration"
     template_name = "annotation/task_demonstration.html"
     writes_text = True
+    reads_text = True
     completions_min = 0
     completions_max = 0
     """Nothing to read but the prompt: an answer beside it would be copied, and one that is hidden reaches the API."""

@@ -59,6 +59,7 @@ class PairwiseKind:
     name = "Pairwise"
     template_name = "annotation/task_pairwise.html"
     writes_text = False
+    reads_text = False
     completions_min = 2
     completions_max = 2
 

@@ -39,6 +39,7 @@ class RankingKind:
     name = "Ranking"
     template_name = "annotation/task_ranking.html"
     writes_text = False
+    reads_text = False
     completions_min = 2
     completions_max = 8
 

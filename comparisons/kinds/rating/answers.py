@@ -52,6 +52,7 @@ class RatingKind:
     name = "Rating"
     template_name = "annotation/task_rating.html"
     writes_text = False
+    reads_text = True
     completions_min = 1
     completions_max = 8
 
