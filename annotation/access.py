@@ -4,10 +4,12 @@ Somebody outside a project gets Http404, the same as for a project that does not
 another role gets PermissionDenied with a sentence that names the role it takes.
 """
 
+from collections.abc import Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404
 
 from annotation.models import (
@@ -26,6 +28,7 @@ from annotation.selectors import protocol_of
 from annotation.statements import Columns, Statement, know, load_side_by_side
 
 Role = Membership.Role
+M = TypeVar("M", bound=Model)
 
 
 def reachable_projects(user: User, token: ApiToken | None = None) -> QuerySet[Project]:
@@ -53,29 +56,45 @@ def roles_in(user: User, project: Project) -> set[str]:
 ANNOTATOR = Columns(Membership, "id project_id user_id role pseudonym is_active languages skills paused_at")
 PROJECT = Columns(Project, "id slug name exclusion_limit daily_cap split_seed")
 
+ANNOTATOR_OF = f"""
+    SELECT {ANNOTATOR.of("m")}, {PROJECT.of("p")}
+    FROM annotation_membership m JOIN annotation_project p ON p.id = m.project_id
+    WHERE m.user_id = {{user}} AND p.slug = {{subject}} AND m.role = 'annotator' AND m.is_active
+      AND ({{limit}} IS NULL OR EXISTS (SELECT FROM annotation_apitoken_projects t
+                                        WHERE t.apitoken_id = {{limit}} AND t.project_id = p.id))
+"""
+"""SQL: a person's membership of the project whose slug is {subject}. {limit}: a token that opens only some."""
+
 FIND_ANNOTATOR = Statement(
     "find_annotator",
     ["bigint", "text", "bigint"],  # user, slug, token when it is limited to projects
-    f"""
-    SELECT {ANNOTATOR.of("m")}, {PROJECT.of("p")}
-    FROM annotation_membership m JOIN annotation_project p ON p.id = m.project_id
-    WHERE m.user_id = $1 AND p.slug = $2 AND m.role = 'annotator' AND m.is_active
-      AND ($3 IS NULL OR EXISTS (SELECT FROM annotation_apitoken_projects t
-                                 WHERE t.apitoken_id = $3 AND t.project_id = p.id))
-    """,
+    ANNOTATOR_OF.format(user="$1", subject="$2", limit="$3"),
 )
 
 
 def access_annotator(user: User, slug: str, token: ApiToken | None = None) -> Membership:
     """The membership through which `user` judges in the project, its project loaded."""
+    opened = opened_with(token, Membership)
+    if opened is not None and opened.project.slug == slug:
+        return opened
     row = FIND_ANNOTATOR.row(user.pk, slug, limit_of(token))
     if row is None:
         access_project(user, slug, token=token)
         raise PermissionDenied("This takes the role annotator.")
+    return annotator_from(row, user)
+
+
+def annotator_from(row: Sequence[Any], user: User) -> Membership:
     annotator: Membership
     annotator, project = load_side_by_side(row, ANNOTATOR, PROJECT)
     know(annotator, user=user, project=project)
     return annotator
+
+
+def opened_with(token: ApiToken | None, model: type[M]) -> M | None:
+    """What this request's sign-in found along with the token (annotation/authentication.py), if it is a `model`."""
+    found = token.__dict__.get("opened") if token is not None else None
+    return found if isinstance(found, model) else None
 
 
 def limit_of(token: ApiToken | None) -> int | None:
@@ -111,10 +130,7 @@ BATCH = Columns(
     " gold_share repeat_share pay_per_item pay_currency",
 )
 
-FIND_LEASE = Statement(
-    "find_lease",
-    ["bigint", "bigint", "bigint"],  # user, public id, token when it is limited to projects
-    f"""
+LEASE_OF = f"""
     SELECT {LEASE.of("l")}, {ANNOTATOR.of("m")}, {PROJECT.of("p")},
            {SLOT.of("a")}, {BATCH.of("b")}
     FROM annotation_lease l
@@ -122,18 +138,31 @@ FIND_LEASE = Statement(
     JOIN annotation_project p ON p.id = m.project_id
     JOIN annotation_assignment a ON a.id = l.assignment_id
     JOIN annotation_batch b ON b.id = a.batch_id
-    WHERE l.public_id = $2 AND m.user_id = $1 AND m.is_active
-      AND ($3 IS NULL OR EXISTS (SELECT FROM annotation_apitoken_projects t
-                                 WHERE t.apitoken_id = $3 AND t.project_id = p.id))
-    """,
+    WHERE l.public_id = {{subject}} AND m.user_id = {{user}} AND m.is_active
+      AND ({{limit}} IS NULL OR EXISTS (SELECT FROM annotation_apitoken_projects t
+                                        WHERE t.apitoken_id = {{limit}} AND t.project_id = p.id))
+"""
+"""SQL: a person's lease of the public id {subject}, as `ANNOTATOR_OF`."""
+
+FIND_LEASE = Statement(
+    "find_lease",
+    ["bigint", "bigint", "bigint"],  # user, public id, token when it is limited to projects
+    LEASE_OF.format(user="$1", subject="$2", limit="$3"),
 )
 
 
 def access_lease(user: User, public_id: int, token: ApiToken | None = None) -> Lease:
     """A lease that `user` holds or once held, so that a late answer still finds its slot."""
+    opened = opened_with(token, Lease)
+    if opened is not None and opened.public_id == public_id:
+        return opened
     row = FIND_LEASE.row(user.pk, public_id, limit_of(token)) if public_id < 2**63 else None
     if row is None:
         raise Http404("no such assignment")
+    return lease_from(row, user)
+
+
+def lease_from(row: Sequence[Any], user: User) -> Lease:
     lease: Lease
     lease, annotator, project, assignment, batch = load_side_by_side(
         row, LEASE, ANNOTATOR, PROJECT, SLOT, BATCH

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from annotation.access import access_annotator, access_batch, access_judgment, access_lease
 from annotation.api_base import ApiView, checked, idempotent
+from annotation.authentication import AnnotatorAuthentication, LeaseAuthentication
 from annotation.errors import Refused
 from annotation.metrics import count_lease, count_submit
 from annotation.models import Completion, Lease
@@ -103,6 +104,7 @@ def protocol_json(protocol_id: int) -> dict[str, Any]:
 
 
 class LeaseView(ApiView):
+    authentication_classes = [AnnotatorAuthentication]
     scopes = {"POST": "annotate"}
 
     @extend_schema(request=LeaseInput, responses={200: dict, 204: None})
@@ -171,6 +173,7 @@ def outcome_response(outcome: Outcome) -> Response:
 
 
 class JudgmentsView(ApiView):
+    authentication_classes = [LeaseAuthentication]
     scopes = {"POST": "annotate"}
 
     @extend_schema(request=SubmissionInput, responses={201: dict, 200: dict})

@@ -1,7 +1,7 @@
 """How many SQL statements a request takes, as checked-in numbers (query_counts.json).
 
 A number changes only on purpose, and its change is seen in review. Counted over HTTP, sign-in and access included;
-a transaction's own words (BEGIN, SAVEPOINT, …) are not, and two statements in one round trip are two. What a
+a transaction's own words (BEGIN, SAVEPOINT, …) are not. What a
 connection prepares and a process keeps is there before: every case runs once uncounted.
 """
 
@@ -37,8 +37,6 @@ SMALL, LARGE = 3, 60
 NEARLY_ALWAYS = 1 - 1e-9
 REPEATED_AFTER = 10
 NOT_COUNTED = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE SAVEPOINT")
-IN_ONE_TRIP = "; EXECUTE "
-"""A lock is sent before a prepared statement."""
 PREFERRED = {"preferred": "A", "strength": 2}
 HTMX = {"HX-Request": "true"}
 
@@ -360,8 +358,7 @@ def statements(name: str, items: int) -> list[str]:
         response = call()
     assert is_done(response), (name, response.status_code, response.content[:300])
     sent = [query["sql"] for query in queries.captured_queries]
-    counted = [sql for sql in sent if not sql.startswith(NOT_COUNTED)]
-    return [part for sql in counted for part in sql.split(IN_ONE_TRIP)]
+    return [sql for sql in sent if not sql.startswith(NOT_COUNTED)]
 
 
 def known_counts() -> dict[str, int]:
