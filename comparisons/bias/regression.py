@@ -97,7 +97,7 @@ def preference_effects(
         )
     errors = np.sqrt(np.diag(_clustered(outcome, design, beta, cluster)))
     z = float(norm.ppf((1 + confidence) / 2))
-    p_values = _holm(2 * norm.sf(np.abs(beta) / errors))
+    p_values = holm(2 * norm.sf(np.abs(beta) / errors))
     effects = tuple(
         Effect(name, b, b - z * e, b + z * e, _points(b), _points(b - z * e), _points(b + z * e), p)
         for name, b, e, p in zip(names, beta.tolist(), errors.tolist(), p_values.tolist(), strict=True)
@@ -161,10 +161,11 @@ def _points(log_odds: float) -> float:
     return float(100 * (expit(log_odds) - 0.5))
 
 
-def _holm(p_values: FloatArray) -> FloatArray:
-    """Adjusted p-values in the order given."""
-    order = np.argsort(p_values)
-    scaled = p_values[order] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty_like(p_values)
+def holm(p_values: npt.ArrayLike) -> FloatArray:
+    """Holm's adjusted p-values, in the order given; shape (E,)."""
+    raw = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(raw)
+    scaled = raw[order] * np.arange(len(raw), 0, -1)
+    adjusted = np.empty_like(raw)
     adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
     return adjusted
