@@ -1,6 +1,7 @@
 """Two addresses for supervisors and load balancers, and what is answered when something breaks."""
 
 import sys
+from collections.abc import Mapping
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -45,8 +46,20 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
     headers = {"Retry-After": "5"} if gone else {}
     if request.path.startswith("/api/"):
-        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "errors": []}
-        return JsonResponse(problem, status=status, headers=headers, content_type="application/problem+json")
+        return problem(status, title, detail, headers)
     if gone:
         return HttpResponse(detail, status=status, headers=headers, content_type="text/plain; charset=utf-8")
     return defaults.server_error(request)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for an address that nothing is behind: the API's as a problem, any other as a page."""
+    if request.path.startswith("/api/"):
+        return problem(404, "Not Found", "The API has no such address; /api/v1/docs lists them.", {})
+    return defaults.page_not_found(request, exception)
+
+
+def problem(status: int, title: str, detail: str, headers: Mapping[str, str]) -> HttpResponse:
+    """application/problem+json (RFC 9457), without what the API's views need to be loaded."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "errors": []}
+    return JsonResponse(body, status=status, headers=headers, content_type="application/problem+json")

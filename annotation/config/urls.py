@@ -29,4 +29,5 @@ urlpatterns = [
     path("metrics", metrics.metrics, name="metrics"),
 ]
 
+handler404 = "annotation.config.health.not_found"
 handler500 = "annotation.config.health.server_error"

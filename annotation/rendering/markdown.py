@@ -27,7 +27,7 @@ LINE_LIMIT: Final = 5_000
 STEP_BUDGET: Final = 50_000
 """Parser steps of one text; a page of prose takes a few hundred."""
 CELL_LIMIT: Final = 20_000
-"""Table cells. A row of one character gets as many cells as its table has columns."""
+"""Table cells, counted before they are made. A row of one character gets as many as its table has columns."""
 NESTING_LIMIT: Final = 24
 """Levels of the parser (a list takes two). Deeper text is shown as plain text, because the parser drops it."""
 
@@ -55,13 +55,23 @@ def _guard_inline(state: StateInline, silent: bool) -> bool:
 
 
 def _table(state: StateBlock, first_line: int, end_line: int, silent: bool) -> bool:
-    before = len(state.tokens)
-    found = table(state, first_line, end_line, silent)
-    # A cell is three tokens: open, text, close.
-    state.env["cells"] = cells = state.env.get("cells", 0) + (len(state.tokens) - before) // 3
-    if cells > CELL_LIMIT:
-        raise TooComplex(f"more than {CELL_LIMIT} table cells")
-    return found
+    # Before the parser makes them: it takes every cell of a table before it comes back.
+    if first_line + 1 < end_line and _is_delimiter(_line(state, first_line + 1)):
+        columns = _line(state, first_line + 1).count("|") + 1
+        rows = next((n for n in range(first_line, end_line) if state.isEmpty(n)), end_line) - first_line
+        state.env["cells"] = cells = state.env.get("cells", 0) + columns * rows
+        if cells > CELL_LIMIT:
+            raise TooComplex(f"more than {CELL_LIMIT} table cells")
+    return table(state, first_line, end_line, silent)
+
+
+def _line(state: StateBlock, number: int) -> str:
+    return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]]
+
+
+def _is_delimiter(line: str) -> bool:
+    """Whether a table may follow: `|---|:-:|`."""
+    return "-" in line and not line.strip("|-: \t")
 
 
 def _address(url: str) -> str:

@@ -18,8 +18,9 @@ def chosen_theme(context: template.Context) -> str:
     request: HttpRequest | None = context.get("request")
     if request is None:
         return "auto"
-    if isinstance(request.user, User):
-        return request.user.theme
+    user = getattr(request, "user", None)  # where something failed early, nobody was looked up
+    if isinstance(user, User):
+        return user.theme
     wish = request.COOKIES.get("theme", "")
     return wish if wish in User.Theme.values else "auto"
 
