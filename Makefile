@@ -11,7 +11,7 @@ VAR ?= $(CURDIR)/var
 ARGS ?=
 export PORT VAR
 
-.PHONY: help run test looks shots coverage faults lint fmt bench bench-engine trl doctor
+.PHONY: help run test looks shots coverage faults lint fmt messages bench bench-engine bench-stats trl doctor
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,9 +48,17 @@ fmt: .venv/.dev ## Put the code in shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+messages: .venv/.dev ## Collect what pages say into locale/ and compile it (needs gettext)
+	$(BIN)/python -W ignore::RuntimeWarning manage.py makemessages --all --no-location --no-obsolete --no-wrap \
+		$(foreach folder,.venv* var tests bench docs static build,--ignore '$(folder)') --settings annotation.config.offline
+	@for po in locale/*/LC_MESSAGES/django.po; do msgfmt --check-format -o "$${po%.po}.mo" "$$po" || exit 1; done
+
 bench: .venv/.dev ## Run the benchmarks, each beside its peer or floor
 	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 	@$(MAKE) --no-print-directory bench-engine
+
+bench-stats: .venv/.dev ## Measure agreement on a million judgments beside the package (several minutes)
+	$(BIN)/python bench/stats.py
 
 bench-engine: .venv/.dev ## Measure lease and submit beside peer and floor (ARGS="--skip-million" is short)
 	@echo "== bench/engine"

@@ -9,9 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from annotation.models import Criterion
 
-ERASED = "Erased at its author’s wish"
+ERASED = gettext_noop("Erased at its author’s wish")
+TIE_REASONS = [gettext_noop("both good"), gettext_noop("both poor"), gettext_noop("nearly identical")]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ def answer_words(answer: Mapping[str, Any], criteria: Sequence[Criterion]) -> li
     if "revision" in answer:
         return _critique_words(answer, criteria)
     if "text" in answer:
-        return [_written("Message", answer["text"])]
+        return [_written(_("Message"), answer["text"])]
     ordered = sorted(criteria, key=lambda criterion: (criterion.key != Criterion.OVERALL, criterion.position))
     return [_words(answer, criterion) for criterion in ordered]
 
@@ -38,14 +42,14 @@ def answer_words(answer: Mapping[str, Any], criteria: Sequence[Criterion]) -> li
 def _critique_words(answer: Mapping[str, Any], criteria: Sequence[Criterion]) -> list[Words]:
     names = [criterion.name for criterion in criteria if criterion.key in answer["principles"]]
     return [
-        Words("Principles broken", ", ".join(names) or "None"),
-        _written("Critique", answer["critique"]),
-        _written("Revision", answer["revision"]),
+        Words(_("Principles broken"), ", ".join(names) or _("None")),
+        _written(_("Critique"), answer["critique"]),
+        _written(_("Revision"), answer["revision"]),
     ]
 
 
 def _written(what: str, text: str) -> Words:
-    return Words(what, text, is_written=True) if text else Words(what, ERASED)
+    return Words(what, text, is_written=True) if text else Words(what, _(ERASED))
 
 
 def _words(answer: Mapping[str, Any], criterion: Criterion) -> Words:
@@ -59,9 +63,12 @@ def _words(answer: Mapping[str, Any], criterion: Criterion) -> Words:
         return Words(criterion.name, " > ".join(" = ".join(tied) for tied in entry["ranking"]))
     if "tie" in entry:
         reason = str(entry["tie"]).replace("_", " ")
-        return Words(criterion.name, f"About the same, {reason}" if reason else "About the same", "tie")
+        about = _("About the same, %(reason)s") % {"reason": _(reason)} if reason else _("About the same")
+        return Words(criterion.name, about, "tie")
     if "preferred" in entry:
         strength, most = entry["strength"], criterion.high or 1
-        grade = f", {strength} of {most}" if most > 1 else ""
-        return Words(criterion.name, f"{entry['preferred']} better{grade}", str(entry["preferred"]).lower())
+        text = _("%(label)s better, %(strength)s of %(most)s") if most > 1 else _("%(label)s better")
+        label = str(entry["preferred"])
+        better = text % {"label": label, "strength": strength, "most": most}
+        return Words(criterion.name, better, label.lower())
     return Words(criterion.name, json.dumps(entry, ensure_ascii=False, sort_keys=True))

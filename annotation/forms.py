@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from annotation.services.judgments import NOTE_MAX, Submission
 from annotation.services.leases import PUBLIC_ATTEMPT
@@ -16,7 +17,10 @@ class SubmissionForm(forms.Form):
     attempt = forms.IntegerField(min_value=PUBLIC_ATTEMPT, max_value=PUBLIC_ATTEMPT)
     active_seconds = forms.FloatField(required=False, min_value=0)
     confidence = forms.TypedChoiceField(
-        choices=[("1", "Guess"), ("2", "Fairly"), ("3", "Sure")], coerce=int, required=False, empty_value=None
+        choices=[("1", _("Guess")), ("2", _("Fairly")), ("3", _("Sure"))],
+        coerce=int,
+        required=False,
+        empty_value=None,
     )
     note = forms.CharField(required=False, max_length=NOTE_MAX)
     read_to_end = forms.MultipleChoiceField(required=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext_lazy as _
 
 from annotation.errors import Refused
 from annotation.importers import importers
@@ -12,7 +13,7 @@ from annotation.kinds import FieldError
 from annotation.models import ApiToken, Batch, Membership, Project, ProtocolVersion
 from annotation.services.overlap import overlap_policies
 
-EXPIRY_DAYS = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
+EXPIRY_DAYS = {"30": _("In 30 days"), "90": _("In 90 days"), "365": _("In a year"), "": _("Never")}
 
 
 class ConsoleForm(forms.Form):
@@ -203,25 +204,25 @@ class MemberForm(ConsoleForm):
 
 class TokenForm(ConsoleForm):
     name = forms.CharField(
-        label="Name",
+        label=_("Name"),
         max_length=80,
-        help_text="What uses it, such as “laptop” or “nightly export”.",
+        help_text=_("What uses it, such as “laptop” or “nightly export”."),
         widget=forms.TextInput(attrs={"class": "field", "autocomplete": "off"}),
     )
     scopes = forms.MultipleChoiceField(
-        label="May",
+        label=_("May"),
         choices=[
-            (ApiToken.Scope.READ.value, "Read what I may read"),
-            (ApiToken.Scope.ANNOTATE.value, "Judge as me"),
-            (ApiToken.Scope.MANAGE.value, "Change what I may change"),
+            (ApiToken.Scope.READ.value, _("Read what I may read")),
+            (ApiToken.Scope.ANNOTATE.value, _("Judge as me")),
+            (ApiToken.Scope.MANAGE.value, _("Change what I may change")),
         ],
         initial=[ApiToken.Scope.READ.value],
-        error_messages={"required": "Choose at least one."},
+        error_messages={"required": _("Choose at least one.")},
         widget=forms.CheckboxSelectMultiple,
     )
-    project = forms.ChoiceField(label="In", required=False, widget=forms.Select(attrs={"class": "field"}))
+    project = forms.ChoiceField(label=_("In"), required=False, widget=forms.Select(attrs={"class": "field"}))
     expires = forms.ChoiceField(
-        label="Expires",
+        label=_("Expires"),
         choices=list(EXPIRY_DAYS.items()),
         initial="90",
         required=False,
@@ -232,9 +233,9 @@ class TokenForm(ConsoleForm):
         super().__init__(*args, **kwargs)
         self.projects = {project.slug: project for project in projects}
         self.fields["project"] = forms.ChoiceField(
-            label="In",
+            label=_("In"),
             required=False,
-            choices=[("", "All my projects"), *((p.slug, p.name) for p in projects)],
+            choices=[("", _("All my projects")), *((p.slug, p.name) for p in projects)],
             widget=forms.Select(attrs={"class": "field"}),
         )
 

@@ -4,25 +4,52 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.forms import BoundField
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from annotation.forms_console import ConsoleForm
 from annotation.models import User
 from annotation.services.people import COMMAND_KEYS, COMMANDS
 
+NAMES = [
+    # Of themes, motions and the commands that have a key
+    gettext_noop("As my device"),
+    gettext_noop("Light"),
+    gettext_noop("Dark"),
+    gettext_noop("Reduced"),
+    gettext_noop("Guide"),
+    gettext_noop("Scroll down"),
+    gettext_noop("Scroll up"),
+    gettext_noop("Side by side or stacked"),
+    gettext_noop("Mark a problem"),
+    gettext_noop("Note"),
+    gettext_noop("Previous turns"),
+    gettext_noop("Report"),
+    gettext_noop("How sure"),
+    gettext_noop("Plain text"),
+    gettext_noop("Undo the last answer"),
+    gettext_noop("Differences"),
+    gettext_noop("Can’t judge"),
+    gettext_noop("Break"),
+]
 KEY_CHOICES = [(key, key.upper()) for key in COMMAND_KEYS]
 
 
 class SettingsForm(ConsoleForm):
-    """Theme, motion, keys, money and time. `initial` is the account as it is."""
+    """Theme, motion, language, keys, money and time. `initial` is the account as it is. No language: it stays."""
 
-    theme = forms.ChoiceField(label="Theme", choices=User.Theme.choices, widget=forms.RadioSelect)
-    motion = forms.ChoiceField(label="Motion", choices=User.Motion.choices, widget=forms.RadioSelect)
+    theme = forms.ChoiceField(label=_("Theme"), choices=User.Theme.choices, widget=forms.RadioSelect)
+    motion = forms.ChoiceField(label=_("Motion"), choices=User.Motion.choices, widget=forms.RadioSelect)
+    language = forms.ChoiceField(
+        label=_("Language"), choices=settings.LANGUAGES, required=False, widget=forms.RadioSelect
+    )
     has_single_keys = forms.BooleanField(
-        label="Shortcuts of one key", required=False, widget=forms.CheckboxInput(attrs={"role": "switch"})
+        label=_("Shortcuts of one key"), required=False, widget=forms.CheckboxInput(attrs={"role": "switch"})
     )
     shows_pay = forms.BooleanField(
-        label="Show working time and pay",
+        label=_("Show working time and pay"),
         required=False,
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
@@ -31,13 +58,16 @@ class SettingsForm(ConsoleForm):
         initial = {
             "theme": user.theme,
             "motion": user.motion,
+            "language": user.language,
             "has_single_keys": user.has_single_keys,
             "shows_pay": not user.hides_pay,
         }
         super().__init__(data, initial=initial)
+        for name, choices in (("theme", User.Theme.choices), ("motion", User.Motion.choices)):
+            self.fields[name].choices = [(value, gettext(words)) for value, words in choices]  # type: ignore[attr-defined]
         for command, words in COMMANDS.items():
             self.fields[f"key_{command}"] = forms.ChoiceField(
-                label=words,
+                label=gettext(words),
                 choices=KEY_CHOICES,
                 initial=user.keymap.get(command, command),
                 widget=forms.Select(attrs={"class": "field"}),

@@ -1,6 +1,6 @@
-"""From Enter to the next item on the screen, in a real browser: median and worst of 20.
+"""From Enter to the next item on the screen, in a real browser: median and worst of 50.
 
-    python bench/next_item.py http://localhost:8000 logins.json [--items 20]
+    python bench/next_item.py http://localhost:8000 logins.json [--items 50]
 
 Against a running instance with its demo data. `logins.json` is what `manage.py up` wrote into its folder. The page
 itself sets the two marks (`concord:enter`, `concord:next`); the next item was leased before: no request lies between.
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the way to the next item.")
     parser.add_argument("url")
     parser.add_argument("logins", type=Path)
-    parser.add_argument("--items", type=int, default=20)
+    parser.add_argument("--items", type=int, default=50)
     parser.add_argument("--browser", help="path of a Chromium; Playwright's own when left out")
     given = parser.parse_args()
     with sync_playwright() as playwright:

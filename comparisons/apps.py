@@ -12,13 +12,13 @@ class ComparisonsConfig(AppConfig):
         # Models are importable only now.
         from annotation.invariants import Invariant, immutable_tables, invariants
         from annotation.jobs import register_job
-        from annotation.panels import overview_panels
+        from annotation.panels import NavigationEntry, overview_panels, project_navigation
         from annotation.periodic import periodic_checks
         from annotation.services.overlap import overlap_policies
-        from comparisons import services
         from comparisons.kinds import register_kinds
         from comparisons.overlap import SEQUENTIAL
-        from comparisons.panels import agreement_panel
+        from comparisons.panels import SEES_AGREEMENT, agreement_panel
+        from comparisons.services import agreement, statistics
 
         register_kinds()
         tables = (
@@ -30,6 +30,11 @@ class ComparisonsConfig(AppConfig):
             "I12 answers", Invariant("I12", "answers carry an enabled trigger that forbids change", answers)
         )
         overlap_policies.register("sequential", SEQUENTIAL)
-        register_job(services.JOB_KIND, services.run_agreement_job)
-        periodic_checks.register("agreement", services.enqueue_stale_agreement)
+        register_job(agreement.JOB_KIND, agreement.run_agreement_job)
+        register_job(statistics.JOB_KIND, statistics.run_statistics_job)
+        periodic_checks.register("agreement", agreement.enqueue_stale_agreement)
+        periodic_checks.register("statistics", statistics.enqueue_nightly_statistics)
         overview_panels.register("agreement", agreement_panel)
+        project_navigation.register(
+            "statistics", NavigationEntry("Statistics", "scale", "statistics", frozenset(SEES_AGREEMENT))
+        )

@@ -17,6 +17,7 @@ from comparisons.models import (
     PairwiseAnswer,
     RankingAnswer,
     RatingAnswer,
+    Statistic,
 )
 
 
@@ -191,3 +192,13 @@ def latest_agreement(project: Project) -> list[AgreementReport]:
     if newest is None:
         return []
     return list(project.agreement_reports.filter(job_id=newest.job_id).order_by("id"))
+
+
+def latest_statistics(project: Project) -> list[Statistic]:
+    """The figures of the project's newest computation, in the order they were found in; empty before the first."""
+    newest = project.statistics.order_by("-computed_at", "-id").first()
+    if newest is None:
+        return []
+    return list(
+        project.statistics.filter(job_id=newest.job_id).select_related("annotator__user").order_by("id")
+    )

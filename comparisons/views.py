@@ -1,13 +1,18 @@
 """Pages about what judgments mean."""
 
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
 
 from annotation.access import Role, access_project
+from annotation.views.console import console_context
 from annotation.views.signed_in import SignedInRequest, signed_in
-from comparisons.services import start_agreement
+from comparisons.panels import SEES_AGREEMENT
+from comparisons.services.agreement import start_agreement
+from comparisons.services.statistics import start_statistics
+from comparisons.statistics_page import PERSONAL, tables_of
 
 
 @require_POST
@@ -17,3 +22,23 @@ def recompute_agreement(request: SignedInRequest, slug: str) -> HttpResponseBase
     project = access_project(request.user, slug, Role.LEAD, Role.REVIEWER)
     start_agreement(project=project, actor=request.user, now=timezone.now())
     return redirect("project", slug=project.slug)
+
+
+@require_safe
+@never_cache
+@signed_in
+def statistics(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """Every figure of the project with its interval and n. Annotators never see how others judge."""
+    project = access_project(request.user, slug, *SEES_AGREEMENT)
+    context = {"tables": tables_of(project), "columns": PERSONAL.values()}
+    frame = console_context(request, project, "statistics")
+    return render(request, "comparisons/statistics.html", frame | context)
+
+
+@require_POST
+@signed_in
+def recompute_statistics(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """Queue a computation now and go back to the page, which shows it when it is done."""
+    project = access_project(request.user, slug, Role.LEAD, Role.REVIEWER)
+    start_statistics(project=project, actor=request.user, now=timezone.now())
+    return redirect("statistics", slug=project.slug)

@@ -18,7 +18,7 @@ from annotation.runtime import postgres, roles
 
 ROOT = Path(__file__).resolve().parents[1]
 CLUSTER = pytest.StashKey[postgres.Cluster]()
-TIERS = ("browser", "data", "trl")
+TIERS = ("browser", "data", "trl", "gettext")
 
 
 def _start_cluster(config: pytest.Config) -> str:
@@ -41,6 +41,7 @@ def _start_cluster(config: pytest.Config) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Have a database before Django reads its settings."""
+    config.addinivalue_line("markers", "gettext: needs xgettext, msgmerge and msgfmt")
     if config.getoption("help") or config.getoption("version"):
         return
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -95,6 +96,8 @@ def _missing(tier: str) -> str | None:
         return f"the shared data is not at {data_folder()} (set CONCORD_DATA)"
     if tier == "trl" and not (ROOT / ".venv-trl" / "bin" / "python").exists():
         return "the TRL environment is not installed (make trl)"
+    if tier == "gettext" and not all(map(shutil.which, ("xgettext", "msgmerge", "msgfmt"))):
+        return "GNU gettext is not installed (Debian: apt-get install gettext)"
     return None
 
 

@@ -123,6 +123,8 @@ PAGES: dict[str, list[Row]] = {
     "tokens": [Row("GET", SIGNED_IN), Row("POST", SIGNED_IN)],
     "token_revoke": [Row("POST", {HOLDER}, is_own=True)],
     "recompute_agreement": [Row("POST", {LEAD, REVIEWER})],
+    "statistics": [Row("GET", {LEAD, REVIEWER, ENGINEER})],
+    "recompute_statistics": [Row("POST", {LEAD, REVIEWER})],
     "releases": [Row("GET", {ENGINEER}), Row("POST", {ENGINEER})],
     "release": [Row("GET", {ENGINEER})],
     "release_file": [Row("GET", {ENGINEER})],

@@ -1,4 +1,4 @@
-"""What every request gets: an id, one log line, and a count."""
+"""What every request gets: an id, one log line, and a count; and what only pages get, their language among it."""
 
 import re
 import time
@@ -15,6 +15,8 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from django_htmx.middleware import HtmxMiddleware
 
@@ -95,6 +97,47 @@ class PageSessions(ForPages, SessionMiddleware):
 
 class PageAuthentication(ForPages, AuthenticationMiddleware):
     pass
+
+
+WORDLESS = ("/api/", "/healthz", "/readyz", "/metrics", "/csp-report")
+"""Addresses that speak English to programs. Who asks is not looked up for them."""
+TRANSLATED = frozenset(
+    f"annotation.views.{name}"
+    for name in ("annotator", "differences", "drafts", "reports", "session", "settings_page", "task")
+)
+"""Where the views are whose pages are translated; every other page is English from its frame to its errors."""
+
+
+class PageLanguage:
+    """The language of a page: the person's own, for a stranger that of the cookie or of the browser.
+
+    The views look the person up anyway, so asking here first costs no query. What runs outside of a page on the same
+    thread (the API, a health check) finds English.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(WORDLESS):
+            return self.get_response(request)
+        user = request.user
+        language = user.language if user.is_authenticated else translation.get_language_from_request(request)
+        request.LANGUAGE_CODE = language
+        translation.activate(language)
+        try:
+            response = self.get_response(request)
+            response.headers.setdefault("Content-Language", translation.get_language() or "")
+        finally:
+            translation.deactivate()
+        if not user.is_authenticated:
+            patch_vary_headers(response, ["Accept-Language"])
+        return response
+
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], *_: Any) -> None:
+        """A page that is not translated is English throughout."""
+        if getattr(request, "LANGUAGE_CODE", "en") != "en" and view.__module__ not in TRANSLATED:
+            translation.activate("en")
 
 
 class PageMessages(ForPages, MessageMiddleware):

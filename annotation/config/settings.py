@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "annotation.config.middleware.PageAuthentication",
+    "annotation.config.middleware.PageLanguage",
     "annotation.config.middleware.PageMessages",
     "annotation.config.middleware.PageFrames",
     "annotation.config.middleware.PageHtmx",
@@ -121,6 +122,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "builtins": ["django.templatetags.i18n"],
         },
     }
 ]
@@ -214,8 +216,14 @@ IMPORT_BYTES_MAX = 512 * 1024 * 1024  # of one upload, as it is sent
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
-# Words and time
-LANGUAGE_CODE = "en-gb"
+# Words and time. Sentences are written in English in the code; docs/how-to/add-a-language.md has the others.
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ar", "العربية")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_NAME = "language"  # for the sign-in page; whoever is signed in has it with the account
+LANGUAGE_COOKIE_AGE = 365 * 86_400
+LANGUAGE_COOKIE_SECURE = HTTPS
+LANGUAGE_COOKIE_HTTPONLY = True
 USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True

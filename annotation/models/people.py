@@ -52,7 +52,7 @@ class User(AbstractBaseUser):
     """{command's letter: letter to press instead}, both of i–z; commands that are not here keep their own."""
     motion = models.CharField(max_length=7, choices=Motion, default=Motion.AUTO)
     language = models.CharField(max_length=2, choices=Language, default=Language.ENGLISH)
-    """Of the interface. No page offers the choice before there is a translation."""
+    """Of the pages for annotators; docs/how-to/add-a-language.md says how another one comes in."""
     hides_pay = models.BooleanField(default=False)
     """Whether pages leave out money and working time."""
     created_at = models.DateTimeField(auto_now_add=True)

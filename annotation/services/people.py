@@ -211,6 +211,7 @@ def set_preferences(
     theme: str | None = None,
     has_single_keys: bool | None = None,
     motion: str | None = None,
+    language: str | None = None,
     keymap: Mapping[str, str] | None = None,
     hides_pay: bool | None = None,
 ) -> None:
@@ -223,6 +224,7 @@ def set_preferences(
         "theme": theme,
         "has_single_keys": has_single_keys,
         "motion": motion,
+        "language": language,
         "keymap": None if keymap is None else checked_keymap(keymap),
         "hides_pay": hides_pay,
     }
@@ -230,6 +232,8 @@ def set_preferences(
         raise Refused(f"The themes are {', '.join(User.Theme.values)}.", field="theme")
     if motion is not None and motion not in User.Motion.values:
         raise Refused(f"Motion is {' or '.join(User.Motion.values)}.", field="motion")
+    if language is not None and language not in User.Language.values:
+        raise Refused(f"The languages are {', '.join(User.Language.values)}.", field="language")
     # Race: two tabs change different wishes. Only what was given is written.
     changed = {name: value for name, value in given.items() if value is not None}
     for name, value in changed.items():

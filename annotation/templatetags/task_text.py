@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from annotation.models import User
 
@@ -49,18 +50,10 @@ def verdict(option: Mapping[str, Any]) -> str:
 def minutes(total: int) -> str:
     """65 → "1 h 5 min"."""
     hours, rest = divmod(total, 60)
+    words = {"hours": hours, "minutes": rest}
     if not hours:
-        return f"{rest} min"
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
-
-
-@register.filter
-def minutes_range(span: tuple[int, int]) -> str:
-    """(50, 65) → "50 min to 1 h 5 min", (5, 8) → "5 to 8 min"."""
-    low, high = span
-    if low == high:
-        return minutes(low)
-    return f"{low} to {minutes(high)}" if high < 60 else f"{minutes(low)} to {minutes(high)}"
+        return gettext("%(minutes)d min") % words
+    return gettext("%(hours)d h %(minutes)d min") % words if rest else gettext("%(hours)d h") % words
 
 
 @register.filter

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -40,7 +41,7 @@ from annotation.views.task_page import can_change, excerpt
 BREAK_MINUTES = 5
 BREAK_MAX = timedelta(hours=12)
 """A break that began longer ago was left by closing the browser."""
-RENEWED = "The text was changed while you read it. Please read the newest one."
+RENEWED = _("The text was changed while you read it. Please read the newest one.")
 
 
 def judging_memberships(request: SignedInRequest) -> list[Membership]:
@@ -168,7 +169,12 @@ class OwnAnswer:
     can_change: bool
 
 
-SHOWN = ("submitted", "drafts", "returned", "skipped")
+SHOWN = {
+    "submitted": _("Submitted"),
+    "drafts": _("Drafts"),
+    "returned": _("Returned"),
+    "skipped": _("Skipped"),
+}
 
 
 @require_safe
@@ -179,7 +185,7 @@ def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
     annotator = access_annotator(request.user, slug)
     held = held_leases(annotator, timezone.now())
     asked = request.GET.get("show", "")
-    show = asked if asked in SHOWN else SHOWN[0]
+    show = asked if asked in SHOWN else next(iter(SHOWN))
     before = row_id(request.GET.get("before", ""))
     counts = own_counts(annotator, held)
     part: Part[Any]
@@ -199,7 +205,8 @@ def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
     context = {
         "project": annotator.project,
         "show": show,
-        "tabs": [(name, name.capitalize(), getattr(counts, name)) for name in SHOWN],
+        "shown": SHOWN[show],
+        "tabs": [(name, words, getattr(counts, name)) for name, words in SHOWN.items()],
         "rows": rows,
         "older": part.older,
         "is_first": before is None,

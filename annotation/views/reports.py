@@ -6,6 +6,7 @@ from django.http import QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -16,6 +17,7 @@ from annotation.kinds import Screen
 from annotation.models import Report
 from annotation.selectors import screen_of
 from annotation.services.reports import NOTE_MAX, handle_report, report_item
+from annotation.views.said import said
 from annotation.views.signed_in import SignedInRequest, signed_in
 
 
@@ -23,7 +25,7 @@ class ReportForm(forms.Form):
     """`response` is a label on the screen; empty: the whole item."""
 
     reason = forms.ChoiceField(
-        choices=Report.Reason.choices, error_messages={"required": "Please say what is wrong."}
+        choices=Report.Reason.choices, error_messages={"required": _("Please say what is wrong.")}
     )
     response = forms.ChoiceField(required=False)
     note = forms.CharField(required=False, max_length=NOTE_MAX)
@@ -60,7 +62,9 @@ def report(request: SignedInRequest, pk: int) -> HttpResponseBase:
             now=timezone.now(),
         )
     except Refused as refusal:
-        return render(request, "annotation/reported.html", context | {"errors": [refusal.detail]}, status=422)
+        return render(
+            request, "annotation/reported.html", context | {"errors": [said(refusal.detail)]}, status=422
+        )
     return render(request, "annotation/reported.html", context, status=201)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from axes.helpers import get_cool_off
 from django import forms
+from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -33,13 +35,13 @@ class SignInForm(AuthenticationForm):
     """E-mail and password; one message whichever of the two is wrong."""
 
     error_messages = {
-        "invalid_login": "E-mail and password do not match. Check both and try again.",
-        "inactive": "E-mail and password do not match. Check both and try again.",
+        "invalid_login": _("E-mail and password do not match. Check both and try again."),
+        "inactive": _("E-mail and password do not match. Check both and try again."),
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].label = "Email"
+        self.fields["username"].label = _("Email")
         self.fields["username"].widget = forms.EmailInput(
             attrs={"autocomplete": "username", "class": "field", "autofocus": True}
         )
@@ -68,9 +70,23 @@ def login(request: HttpRequest) -> HttpResponseBase:
     form = SignInForm(request, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         auth.login(request, form.get_user())
-        return redirect(next_page(request))
+        response = redirect(next_page(request))
+        remember_language(response, form.get_user().language)
+        return response
     status = 422 if form.is_bound else 200
     return render(request, "annotation/login.html", {"form": form, "next": next_page(request)}, status=status)
+
+
+def remember_language(response: HttpResponse, language: str) -> None:
+    """Let the sign-in page speak it next time on this device. Whoever is signed in has it with the account."""
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+        samesite="Lax",
+    )
 
 
 def locked_out(request: HttpRequest, response: HttpResponseBase, credentials: Any) -> HttpResponseBase:

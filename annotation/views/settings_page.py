@@ -5,7 +5,8 @@ from typing import Any
 from django.contrib import messages
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -16,6 +17,8 @@ from annotation.forms_settings import SettingsForm
 from annotation.models import Project, User
 from annotation.selectors_console import token_rows
 from annotation.services.people import create_token, revoke_token, set_preferences
+from annotation.views.said import said_refusal
+from annotation.views.session import remember_language
 from annotation.views.signed_in import SignedInRequest, signed_in
 
 
@@ -32,17 +35,27 @@ def settings(request: SignedInRequest) -> HttpResponseBase:
         return settings_form(request, SettingsForm(user=request.user))
     if "reset_keys" in request.POST:
         set_preferences(user=request.user, keymap={})
-        messages.success(request, "Every command is on its own letter again.")
+        messages.success(request, gettext("Every command is on its own letter again."))
         return redirect("settings")
     form = SettingsForm(request.POST, user=request.user)
     if form.is_valid():
         try:
-            set_preferences(user=request.user, **form.preferences())
-            messages.success(request, "Saved.")
-            return redirect("settings")
+            language = form.cleaned_data["language"] or None
+            set_preferences(user=request.user, language=language, **form.preferences())
+            return saved(request, language)
         except Refused as refusal:
-            form.refuse(refusal)
+            form.refuse(said_refusal(refusal))
     return settings_form(request, form, status=422)
+
+
+def saved(request: SignedInRequest, language: str | None) -> HttpResponseBase:
+    """Back to the form, in `language` if one was chosen."""
+    response = redirect("settings")
+    if language:
+        translation.activate(language)
+        remember_language(response, language)
+    messages.success(request, gettext("Saved."))
+    return response
 
 
 def settings_form(request: SignedInRequest, form: SettingsForm, status: int = 200) -> HttpResponseBase:
@@ -90,5 +103,6 @@ def token_revoke(request: SignedInRequest, pk: int) -> HttpResponseBase:
     """End a token at once. Doing it again changes nothing."""
     token = access_own_token(request.user, pk)
     revoke_token(token=token, actor=request.user, now=timezone.now())
-    messages.success(request, f"“{token.name}” is revoked: what uses it is refused from now on.")
+    ended = gettext("“%(name)s” is revoked: what uses it is refused from now on.") % {"name": token.name}
+    messages.success(request, ended)
     return redirect("tokens")

@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
 from django_htmx.middleware import HtmxDetails
 
 from annotation.models import User
@@ -33,7 +34,9 @@ def signed_in(view: Page[P]) -> View[P]:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
         if request.headers.get("HX-Request"):
-            return HttpResponse("Please sign in again.", status=401, content_type="text/plain")
+            return HttpResponse(
+                gettext("Please sign in again."), status=401, content_type="text/plain; charset=utf-8"
+            )
         # Only a GET can be asked for again after signing in.
         return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
 

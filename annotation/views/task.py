@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, replace_url
@@ -35,14 +36,15 @@ from annotation.services.judgments import (
 from annotation.services.leases import held_leases, lease_next, needs_consent, standing_of
 from annotation.services.returning import extend_lease, release_assignment
 from annotation.services.spares import keep_shown, lease_spare, release_spare
+from annotation.views.said import said
 from annotation.views.signed_in import SignedInRequest, View, signed_in
 from annotation.views.task_page import Facts, TaskPage, render_refill, render_task, typed_facts, with_draft
 
 P = ParamSpec("P")
 
-LATE = "Saved. This item had already been completed."
-LATE_TRAINING = "Saved, but its time had run out, so this item of the training comes again."
-TAKEN_BACK = "The item went back to the pool."
+LATE = _("Saved. This item had already been completed.")
+LATE_TRAINING = _("Saved, but its time had run out, so this item of the training comes again.")
+TAKEN_BACK = _("The item went back to the pool.")
 
 
 def judging(view: Callable[Concatenate[SignedInRequest, P], HttpResponseBase]) -> View[P]:
@@ -328,7 +330,7 @@ def corrections(request: SignedInRequest, pk: int) -> HttpResponseBase:
     try:
         reopened = undo_judgment(annotator=judgment.annotator, judgment=judgment)
     except Refused as refusal:
-        messages.info(request, refusal.detail)
+        messages.info(request, said(refusal.detail))
         return go(request, reverse("work", args=[judgment.annotator.project.slug]))
     facts = Facts(judgment.note, judgment.confidence, judgment.read_to_end)
     return render_task(

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from annotation.kinds import FieldError, Screen, judgment_kinds
 from annotation.models import Assignment, Batch, Item, Judgment, Membership, Report
@@ -22,9 +23,12 @@ from annotation.selectors_drafts import current_draft
 from annotation.selectors_staffing import shown_progress, training_feedback, training_of
 from annotation.services.leases import PUBLIC_ATTEMPT
 from annotation.views.differences import has_differences
+from annotation.views.said import said
 from annotation.views.signed_in import SignedInRequest
 
-ROLE_WORDS = {"system": "System", "user": "User", "assistant": "Assistant"}
+ROLE_WORDS = {"system": _("System"), "user": _("User"), "assistant": _("Assistant")}
+PLURAL_SAMPLES = (0, 1, 2, 3, 11, 100)
+"""A number of each plural category, in the order of CLDR: zero, one, two, few, many, other."""
 EXCERPT_MAX = 120
 
 
@@ -80,7 +84,7 @@ def with_draft(page: TaskPage) -> TaskPage:
 
 
 def turns(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{"role": ROLE_WORDS[m["role"]], "content": m["content"]} for m in messages]
+    return [{"role": str(ROLE_WORDS[m["role"]]), "content": m["content"]} for m in messages]
 
 
 def excerpt(item: Item) -> str:
@@ -148,14 +152,14 @@ def item_context(page: TaskPage) -> dict[str, Any]:
         "language": item.language,
         "history": prompt[:-1],
         "prompt": prompt[-1],
-        "turn": sum(turn["role"] == "User" for turn in prompt),
+        "turn": sum(message["role"] == "user" for message in item.prompt),
         "responses": [
             {"label": label, "side": label.lower(), "messages": turns(completion.messages)}
             for label, completion in screen.by_label.items()
         ],
         "form": kind.form_context(screen, page.answer),
         "facts": page.facts,
-        "errors": page.errors,
+        "errors": [{"detail": said(error.detail)} for error in page.errors],
     }
 
 
@@ -176,6 +180,7 @@ def render_task(
         shell = "annotation/shell_fragment.html"
     else:
         shell = "annotation/shell_page.html"
+        context["samples"] = PLURAL_SAMPLES
         context["guideline"] = current_guideline(page.annotator.project_id)
     if spare is not None:
         before = None if page.correction_of else page.assignment

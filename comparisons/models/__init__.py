@@ -7,6 +7,7 @@ from comparisons.models.answers import (
     RatingAnswer,
     SpanMark,
 )
+from comparisons.models.statistics import Statistic
 from comparisons.models.texts import CritiqueAnswer, CritiquePrinciple, DemonstrationAnswer
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "RankingAnswer",
     "RatingAnswer",
     "SpanMark",
+    "Statistic",
 ]

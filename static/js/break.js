@@ -1,7 +1,7 @@
 // The break page: how long the break is, counted on from what the server said.
 
 const timer = document.getElementById("timer");
-const { seconds, minutes } = timer.dataset;
+const { seconds, minutes, over } = timer.dataset;
 const shown = timer.firstElementChild;
 const begin = Date.now() - seconds * 1000;
 let isOver = seconds >= minutes * 60;
@@ -11,7 +11,7 @@ function tick() {
   shown.textContent = `${Math.floor(passed / 60)}:${String(passed % 60).padStart(2, "0")}`;
   if (isOver || passed < minutes * 60) return;
   isOver = true;
-  document.getElementById("live").textContent = "Five minutes are over. Go on when you like.";
+  document.getElementById("live").textContent = over;
 }
 
 tick();

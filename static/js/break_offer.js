@@ -1,5 +1,5 @@
 // After 45 active minutes one line offers a break. Counted in this tab; whoever was away for a while had one.
-import { $, say } from "./page.js";
+import { $, said, say } from "./page.js";
 import { activeTime } from "./reading.js";
 
 const FRESH = { active: 0, due: 45 * 60 };
@@ -22,7 +22,7 @@ setInterval(() => {
   const isShown = !offer.hidden;
   offer.hidden = count.active < count.due;
   if (offer.hidden || isShown) return;
-  $("span", offer).textContent = `You have judged for ${Math.floor(count.active / 60)} min.`;
+  $("span", offer).textContent = said("judgedFor", Math.floor(count.active / 60));
   say(offer.textContent);
 }, 1000);
 

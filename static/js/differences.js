@@ -1,5 +1,5 @@
 // V: what only one of two responses says, marked in both. Fetched when asked for: the server keeps that it was.
-import { $, csrfToken, parsed, say } from "./page.js";
+import { $, csrfToken, parsed, said, say } from "./page.js";
 
 export async function toggleDifferences(button) {
   const pair = $("#pair");
@@ -16,5 +16,5 @@ export async function toggleDifferences(button) {
   }
   const isOn = pair.classList.toggle("differs");
   button.ariaPressed = String(isOn);
-  say(`Differences ${isOn ? "on" : "off"}`);
+  say(said(isOn ? "differencesOn" : "differencesOff"));
 }

@@ -1,6 +1,6 @@
 // The questions of the form: which one is active, answering it by digit, what is still open.
 import { ask } from "./kinds.js";
-import { $, $$, say } from "./page.js";
+import { $, $$, said, say } from "./page.js";
 
 let questions = [];
 let active = 0;
@@ -37,7 +37,8 @@ export function answer(digit) {
   if (!radio) return false;
   radio.checked = true;
   radio.dispatchEvent(new Event("change", { bubbles: true }));
-  say(radio.getAttribute("aria-label") ?? radio.labels[0].textContent);
+  const { name } = question.dataset;
+  say((name ? `${name}: ` : "") + (radio.getAttribute("aria-label") ?? radio.labels[0].textContent));
   moveOn();
   return true;
 }
@@ -60,7 +61,7 @@ export function startQuestions() {
 function count() {
   const criteria = $$("#crits [data-q]");
   const label = $("#crit-count");
-  if (label) label.textContent = `Criteria, ${criteria.filter(isAnswered).length} of ${criteria.length} answered`;
+  if (label) label.textContent = said("criteria", criteria.filter(isAnswered).length, criteria.length);
 }
 
 document.addEventListener("change", (event) => {

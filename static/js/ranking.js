@@ -1,7 +1,7 @@
 // The ranking screen. The number radios on the cards are the order: they are what the form sends, and all that is
 // there without script. Letters, arrows and dragging write into them.
 import { register } from "./kinds.js";
-import { $, $$, say } from "./page.js";
+import { $, $$, said, say } from "./page.js";
 import { activateNamed } from "./questions.js";
 
 let labels = [];
@@ -87,11 +87,15 @@ function changed() {
 
 /** "C first, A and D tied second, B not placed" */
 function spoken() {
-  const listed = (some) => some.join(", ").replace(/, (.)$/, " and $1");
-  const places = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
-  const said = order().map((tier) => `${listed(tier)}${tier[1] ? " tied" : ""} ${places.splice(0, tier.length)[0]}`);
-  if (open()[0]) said.push(`${listed(open())} not placed`);
-  return said.join(", ");
+  const comma = said("comma");
+  const listed = (some) => [some.slice(0, -1).join(comma), some.at(-1)].filter(Boolean).join(said("and"));
+  const places = said("places").split("|");
+  const parts = order().map((tier) => {
+    const [place] = places.splice(0, tier.length);
+    return tier[1] ? said("tiedAt", listed(tier), place) : `${tier} ${place}`;
+  });
+  if (open()[0]) parts.push(said("notPlaced", listed(open())));
+  return parts.join(comma);
 }
 
 /** What is not answered yet: {say, focus}. */
@@ -99,17 +103,17 @@ function missing() {
   const left = open();
   const lacking = $("#ladder").dataset.wanted - labels.length + left.length;
   if (lacking > 0) {
-    const what = lacking > 3 || lacking < left.length ? `${lacking} more` : left.join(", ");
-    return { say: `Place ${what} to submit`, focus: radios(left[0])[0] };
+    const what = lacking > 3 || lacking < left.length ? said("more", lacking) : left.join(said("comma"));
+    return { say: said("place", what), focus: radios(left[0])[0] };
   }
   const select = $$(".rank-crits [data-required]").find((each) => !each.value);
-  return select ? { say: `Rank ${select.dataset.name} to submit`, focus: select } : null;
+  return select ? { say: said("rankIt", select.dataset.name), focus: select } : null;
 }
 
 function draw() {
   drawLadder(order(), open());
   const lacks = missing();
-  $("#submit span").textContent = lacks?.say ?? "Submit";
+  $("#submit span").textContent = lacks?.say ?? said("submit");
   $("#submit").ariaDisabled = lacks && "true";
 }
 
@@ -128,7 +132,7 @@ function chip(label) {
   made.dataset.l = label;
   for (const button of $$("[data-move]", made)) button.ariaLabel += ` ${label}`;
   $(".badge", made).textContent = label;
-  $(".vh", made).textContent = `Response ${label}: `;
+  $(".vh", made).textContent = `${said("response", label)} `;
   const text = $(`.rcard[data-l="${label}"] .resp-text`);
   $(".words", made).textContent = $(".md", text).textContent.trim().slice(0, 80);
   $(".words", made).lang = text.lang;
@@ -144,13 +148,13 @@ function drawLadder(tiers, rest) {
     const n = rest[0] ? Math.max(placed + 1, numbers[tier[0]]) : placed + 1;
     placed += tier.length;
     const list = part("ul", "", ...tier.map(chip));
-    list.ariaLabel = `Rank ${n}${tier[1] ? ", tied" : ""}`;
-    return row("tier", n, list, tier[1] ? part("span", "tie-note", "Tied") : "");
+    list.ariaLabel = said(tier[1] ? "rankTied" : "rank", n);
+    return row("tier", n, list, tier[1] ? part("span", "tie-note", said("tied")) : "");
   });
-  const key = part("kbd", "kbd", rest[1] ? "a letter" : rest);
-  if (rest[0]) rows.push(row("tier free", placed + 1, part("p", "", "Drop here", part("span", "by-key", " or press ", key))));
+  const key = part("kbd", "kbd", rest[1] ? said("letter") : rest);
+  if (rest[0]) rows.push(row("tier free", placed + 1, part("p", "", said("drop"), part("span", "by-key", said("press"), key))));
   const left = rest.map(chip);
-  $("#placed").textContent = `${placed} of ${placed + rest.length} placed`;
+  $("#placed").textContent = said("placed", placed, placed + rest.length);
   let line = tiers.map((tier) => tier.join("=")).join(">");
   if (placed && rest[0]) line += isTieNext ? "=" : ">";
   $("#expr").replaceChildren(...Array.from(line, (sign) => part("span", /\w/.test(sign) ? "" : "op", sign)));
@@ -238,7 +242,7 @@ function pin(next) {
   for (const card of $$(".rcard")) card.classList.toggle("pinned", pins.includes(card.dataset.l));
   $("#compare").ariaPressed = isPair;
   if (isPair) $(".rank-cards").scrollIntoView();
-  say(isPair ? `${pins.join(" and ")} side by side` : pins[0] ? `${pins} pinned. Pin one more.` : "All responses are shown");
+  say(isPair ? said("beside", pins.join(said("and"))) : said(pins[0] ? "pinned" : "allShown", pins));
 }
 
 const toggle = (label) => pin(pins.includes(label) ? pins.filter((other) => other !== label) : [...pins, label]);
@@ -277,7 +281,7 @@ function letter(l, event) {
   if (l === "j" || l === "k") step(l === "j" ? 1 : -1);
   else if (!labels.includes(label)) return l <= "h";
   else if (event.shiftKey && $("#compare")) toggle(label);
-  else if (numbers[label]) say(`${label} is placed already`);
+  else if (numbers[label]) say(said("already", label));
   else put(label, order().length - isTieNext, isTieNext);
   return true;
 }
@@ -288,7 +292,7 @@ function key({ key }) {
     if (numbers[chipLabel()] && hasTies()) return move(chipLabel(), "tie"), true;
     isTieNext = hasTies() && last && open()[0] && !isTieNext;
     draw();
-    say(isTieNext ? `Tied with ${last}: type its letter` : hasTies() ? spoken() : "No ties here");
+    say(isTieNext ? said("tiedWith", last) : hasTies() ? spoken() : said("noTies"));
   } else if (key !== "Backspace") return false;
   else if (isTieNext) changed();
   else if (last) put(last, -1);

@@ -1,6 +1,6 @@
 // The rating screen. Marks count code points of `.source`, whose text is the stored text, character by character.
 import { register } from "./kinds.js";
-import { $, $$, say } from "./page.js";
+import { $, $$, said, say } from "./page.js";
 import { activateNamed } from "./questions.js";
 import { scroller, toggleView } from "./reading.js";
 
@@ -35,7 +35,7 @@ function changed() {
   queueMicrotask(() => {
     activateNamed(next.dataset.q);
     fold.scrollIntoView();
-    say(`${$("#live").textContent}. Next: ${next.dataset.name}`);
+    say(said("next", $("#live").textContent, next.dataset.name));
   });
 }
 
@@ -44,7 +44,7 @@ function missing() {
   if (!next) return null;
   open(next);
   activateNamed(next.dataset.q);
-  return { say: `Please answer ${next.dataset.name}`, focus: $("input", next) };
+  return { say: said("answer", next.dataset.name), focus: $("input", next) };
 }
 
 function write(next) {
@@ -93,7 +93,7 @@ function draw() {
   for (const card of $$(".rate")) {
     const total = $$(".rate-q", card).length;
     const left = unrated(card).length;
-    $(".rated", card).textContent = left ? `${total - left} of ${total} rated` : "Rated";
+    $(".rated", card).textContent = left ? said("rated", total - left, total) : said("allRated");
     $(".rated", card).classList.toggle("good", !left);
   }
   CSS.highlights?.set("mark", new Highlight(...marks().map(rangeOf)));
@@ -102,12 +102,12 @@ function draw() {
 function drop(span) {
   write(marks().filter((mark) => !isSame(span)(mark)));
   openCard()?.focus();
-  say("Mark removed");
+  say(said("unmarked"));
 }
 
 function mark() {
   choose();
-  if (showPlain() || !chosen) return say("Select words in the plain text, then mark them");
+  if (showPlain() || !chosen) return say(said("select"));
   if (marked()) return drop(marked());
   pending = chosen;
   $("#mark-types q").textContent = textOf(pending);
@@ -169,7 +169,7 @@ document.addEventListener("click", ({ target }) => {
   if (!type) return "mark" in button.dataset ? mark() : walk(!sentences[0] && openCard());
   $("#mark-types").hidePopover();
   write([...marks(), { ...pending, type }]);
-  say(`Marked: ${named({ type })}`);
+  say(said("marked", named({ type })));
 });
 
 document.addEventListener("toggle", ({ target }) => target.matches(".rate [open]") && walk(), true);

@@ -53,7 +53,7 @@ export function show(label) {
 
 function markTab() {
   const pair = $("#pair");
-  const isB = pair.scrollLeft > pair.clientWidth / 2;
+  const isB = Math.abs(pair.scrollLeft) > pair.clientWidth / 2;
   for (const tab of $$("[data-tab]"))
     (tab.dataset.tab === "b") === isB ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current");
 }

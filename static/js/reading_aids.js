@@ -1,5 +1,5 @@
 // Code and formulas can be copied and long lines wrapped. Links are words: the first press asks, only "Open" opens.
-import { $, $$, eachTask, say } from "./page.js";
+import { $, $$, eachTask, said, say } from "./page.js";
 
 eachTask(() => {
   for (const link of $$(".go")) Object.assign(link, { role: "link", tabIndex: 0 });
@@ -13,16 +13,17 @@ eachTask(() => {
 });
 
 async function copy(button, source) {
-  let done = "Copied";
+  button.dataset.own ??= button.textContent;
+  let done = said("copied");
   try {
     await navigator.clipboard.writeText(source.textContent);
   } catch {
-    done = "Press Ctrl+C";
+    done = said("pressCopy");
     getSelection().selectAllChildren(source);
   }
   button.textContent = done;
   say(done);
-  setTimeout(() => (button.textContent = "Copy"), 2000);
+  setTimeout(() => (button.textContent = button.dataset.own), 2000);
 }
 
 function ask(event) {

@@ -1,5 +1,5 @@
 // R: a report goes out and the task stays as it is. Without script, or without this one, it opens a tab of its own.
-import { $, parsed, say } from "./page.js";
+import { $, parsed, said, say } from "./page.js";
 
 export async function sendReport(form) {
   const reply = await fetch(form.action, { method: "POST", body: new FormData(form) }).catch(() => ({}));
@@ -12,7 +12,7 @@ export async function sendReport(form) {
   form.reset();
   $("#report").hidePopover();
   $("#report-done").hidden = false;
-  say("Report sent. The task stays open.");
+  say(said("reported"));
 }
 
 /** The report is about the response whose button was pressed, or about the item. */

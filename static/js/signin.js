@@ -1,6 +1,6 @@
 // Signing in again without leaving the page. Loaded when the server says 401 or does not know the page's token.
 import { letGo, owner, waiting } from "./outbox.js";
-import { $, $$, parsed } from "./page.js";
+import { $, $$, parsed, said } from "./page.js";
 
 const TOKEN = "[name=csrfmiddlewaretoken]";
 const dialog = $("#sign-in");
@@ -17,7 +17,7 @@ async function look(reply) {
   if (form) return show(form, $("#errors", page));
   dialog.onclose = null;
   dialog.close();
-  if (page.body.dataset.user !== owner) return tell($(".top-who", page)?.textContent ?? "somebody else");
+  if (page.body.dataset.user !== owner) return tell($(".top-who", page)?.textContent ?? said("somebody"));
   for (const field of $$(TOKEN)) field.value = $(TOKEN, page).value;
   return true;
 }
@@ -31,7 +31,7 @@ function show(form, errors) {
       event.preventDefault();
       const reply = await send(form).catch(() => null);
       if (reply) done(look(reply));
-      else $("button[type=submit]", form).textContent = "Not sent. Try again";
+      else $("button[type=submit]", form).textContent = said("notSent");
     };
     dialog.onclose = () => done(false);
   });
@@ -48,8 +48,8 @@ async function send(form) {
 
 function tell(who) {
   const line = document.createElement("p");
-  line.textContent = `You are signed in as ${who.trim()}. The answers of the person before (${waiting().length}) stay sealed on this device until they sign in here.`;
-  const go = Object.assign(document.createElement("a"), { href: "/", className: "btn btn-solid", textContent: "Go to my work" });
+  line.textContent = said("signedInAs", who.trim(), waiting().length);
+  const go = Object.assign(document.createElement("a"), { href: "/", className: "btn btn-solid", textContent: said("myWork") });
   letGo();
   $("#sign-in-here").replaceChildren(line, go);
   dialog.showModal();

@@ -2,7 +2,7 @@
 import { listen } from "./keys.js";
 import { ask } from "./kinds.js";
 import { flush, keep, load, owner, page, refused, remove, sealed, settled, trouble, waiting } from "./outbox.js";
-import { $, $$, say } from "./page.js";
+import { $, $$, counted, said, say } from "./page.js";
 import { activateNamed, answer, firstOpen, startQuestions, step } from "./questions.js";
 import { activeTime, restartTime, scroller, show, startReading, stepTurn, toggleView, unread } from "./reading.js";
 import { announce, answersIn, askForSpare, current, forget, judge, put, restore, setSpare, takeSpare } from "./screen.js";
@@ -37,12 +37,12 @@ function isComplete(form) {
     form.classList.add("tried");
     if (question?.closest("#crits")) unfold("open", true);
     (open ? open.focus : $("input", question))?.focus({ focusVisible: true });
-    say(open ? open.say : `Please answer ${question.dataset.name}`);
+    say(open ? open.say : said("answer", question.dataset.name));
     return false;
   }
   if (!unread().length || hasAskedUnread) return true;
   hasAskedUnread = true;
-  const text = `Submit without reading ${unread().join(" and ")}?`;
+  const text = said("unread", unread().join(said("and")));
   $("#submit span").textContent = text;
   say(text);
   return false;
@@ -74,7 +74,7 @@ function hand(fields, url) {
   keep({ id, user: owner, at: Date.now(), url, page: address, key, label: $("#item-h").textContent, body: String(fields) }).then(flush);
   goOn();
   clearTimeout(slowTimer);
-  slowTimer = setTimeout(() => waiting().length && trouble === null && setSaveState("Saving", "st-ok"), SLOW_MS);
+  slowTimer = setTimeout(() => waiting().length && trouble === null && setSaveState(said("saving"), "st-ok"), SLOW_MS);
 }
 
 function goOn() {
@@ -94,8 +94,13 @@ Object.assign(page, {
     const bar = $("#bar", from);
     if (bar) {
       const { id } = $("#bar :focus") ?? {};
-      if (waiting().length) $("#save-state", bar).replaceWith($("#save-state"));
-      $("#bar").replaceWith(bar);
+      // What says that all is saved is a live region: it stays, and only what it says changes.
+      const line = $("#save-state");
+      const now = $("#save-state", bar);
+      for (const part of [".bar-start", ".bar-mid"]) $(`#bar ${part}`).replaceWith($(part, bar));
+      for (const part of $$("#save-state ~ *")) part.remove();
+      line.after(...$$("#save-state ~ *", bar));
+      if (!waiting().length && line.textContent.trim() !== now.textContent.trim()) line.replaceChildren(...now.childNodes);
       if (id) $(`#${id}`)?.focus();
     }
     if (!arrive(from)) $("#main").prepend(...($("#told", from)?.childNodes ?? []));
@@ -136,8 +141,6 @@ async function undo() {
 
 // What is not sent yet --------------------------------------------------------------------------------
 
-const WHY = { 409: "it was answered before with another answer, which is kept" };
-
 function setSaveState(text, kind, isButton) {
   const line = $("#save-state");
   if (line.textContent.trim() === text) return;
@@ -151,11 +154,11 @@ function paint() {
   const n = waiting().length;
   const others = refused();
   const isCut = n && trouble !== null;
-  if (isCut) setSaveState(trouble === 401 ? `Sign in to send ${n}` : `${n} waiting`, "st-off", true);
-  else if (others.length) setSaveState(`${others.length} not taken`, "st-off", true);
-  else if (!n && $("#save-state").firstChild) setSaveState("All saved", "st-ok");
-  const why = trouble === 401 ? "You are signed out." : navigator.onLine ? "The server can’t be reached." : "You are offline.";
-  const text = isCut && isAnswered() ? `${why} ${n === 1 ? "1 answer is" : `${n} answers are`} safe on this device.` : others[0] ? told(others[0]) : "";
+  if (isCut) setSaveState(trouble === 401 ? said("signInToSend", n) : counted("waiting", n), "st-off", true);
+  else if (others.length) setSaveState(said("notTaken", others.length), "st-off", true);
+  else if (!n && $("#save-state").firstChild) setSaveState(said("allSaved"), "st-ok");
+  const why = said(trouble === 401 ? "signedOut" : navigator.onLine ? "unreachable" : "offline");
+  const text = isCut && isAnswered() ? `${why} ${counted("safe", n)}` : others[0] ? told(others[0]) : "";
   const banner = $("#problem");
   banner.hidden = !text;
   if (banner.textContent !== text) banner.textContent = text;
@@ -163,7 +166,7 @@ function paint() {
   $("#sealed").hidden = !sealed;
 }
 
-const told = ({ label, refused: status }) => `${label} This answer was not taken: ${WHY[status] ?? "the item is not yours any more"}.`;
+const told = ({ label, refused: status }) => said(status === 409 ? "refused409" : "refused", label);
 const asText = (entry) => [entry.refused ? told(entry) : entry.label, ...answersIn(entry.body).map((pair) => pair.join(": "))].join("\n");
 
 // Buttons --------------------------------------------------------------------------------------------
@@ -193,7 +196,7 @@ document.addEventListener("click", (event) => {
   if (outbox) $("#waiting").close();
   if (outbox === "retry") flush();
   if (outbox === "undo") undo();
-  if (outbox === "copy") navigator.clipboard.writeText($("#waiting pre").textContent).then(() => say("Copied"));
+  if (outbox === "copy") navigator.clipboard.writeText($("#waiting pre").textContent).then(() => say(said("copied")));
 });
 
 const LETTERS = {
@@ -206,7 +209,7 @@ const LETTERS = {
   s: () => {
     unfold("more", true);
     activateNamed("confidence");
-    say("How sure are you? 1 guess, 2 fairly, 3 sure");
+    say(said("sure"));
   },
   x: () => $("#cant-button").click(),
   u: undo,

@@ -1,6 +1,6 @@
 // Kinds that write text: drafts go to the server and to no other place, N goes to the text, digits pick principles.
 import { register } from "./kinds.js";
-import { $, $$, say } from "./page.js";
+import { $, $$, said, say } from "./page.js";
 
 const IDLE_MS = 10_000;
 const LONGEST_MS = 60_000;
@@ -40,17 +40,17 @@ async function save() {
   const time = reply?.status === 204 && reply.headers.get("X-Draft-Saved");
   if (time) kept = now;
   const at = time && new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  $("#draft-state").textContent = at ? `Draft saved at ${at}` : "Draft not saved. Your text is still here.";
+  $("#draft-state").textContent = at ? said("savedAt", at) : said("notSaved");
 }
 
 async function showChanges(button) {
   const reply = await post(button.formAction, { body: fields() }).catch(() => null);
   const page = reply?.ok && new DOMParser().parseFromString(await reply.text(), "text/html");
   const changes = page && $("#changes", page);
-  if (!changes) return say("The changes cannot be shown now. Your text is still here.");
+  if (!changes) return say(said("changesLost"));
   $("#changes").replaceWith(changes);
   changes.scrollIntoView({ block: "nearest" });
-  say("Changes shown");
+  say(said("changesShown"));
 }
 
 document.addEventListener("input", () => draftUrl() && later());
@@ -74,7 +74,7 @@ function pick(digit) {
   if (!box || $('[data-q="confidence"][data-active="true"]')) return false;
   box.checked = !box.checked;
   box.dispatchEvent(new Event("change", { bubbles: true }));
-  say(`${$("b", box.parentElement).textContent}${box.checked ? "" : " not"} picked`);
+  say(said(box.checked ? "picked" : "notPicked", $("b", box.parentElement).textContent));
   return true;
 }
 
@@ -89,7 +89,7 @@ function goToText() {
 
 function missing() {
   const boxes = $("#principles");
-  if (boxes && !$(":checked", boxes)) return { say: "Please pick the principles that are broken, or none", focus: $("input", boxes) };
+  if (boxes && !$(":checked", boxes)) return { say: said("pick"), focus: $("input", boxes) };
   const area = emptyText();
   return area ? { say: area.dataset.write, focus: area } : null;
 }

@@ -34,7 +34,7 @@ document.addEventListener("click", (event) => {
   const field = document.getElementById(button.dataset.shows);
   const isShown = field.type === "password";
   field.type = isShown ? "text" : "password";
-  button.textContent = isShown ? "Hide" : "Show";
+  button.textContent = isShown ? button.dataset.hide : button.dataset.show;
   button.setAttribute("aria-pressed", String(isShown));
 });
 

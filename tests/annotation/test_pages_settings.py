@@ -101,10 +101,6 @@ def test_two_tabs_do_not_undo_each_others_wishes(user: User) -> None:
     assert (user.theme, user.hides_pay) == ("dark", True)
 
 
-def test_no_language_is_offered_before_there_is_a_translation(client: Client) -> None:
-    assert 'name="language"' not in client.get("/settings").content.decode()
-
-
 def test_tokens_have_a_page_of_their_own(user: User, client: Client) -> None:
     assert "/settings/tokens" in client.get("/settings").content.decode()
     form = {"name": "laptop", "scopes": ["read"], "expires": "90"}

@@ -349,3 +349,26 @@ def test_icons_are_plain_drawings() -> None:
         assert not re.search(r"\s(on\w+|style|href)=", svg_icon(name))
     with pytest.raises(KeyError):
         svg_icon("nothing")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "|" + "a|" * 12_500 + "\n|" + "-|" * 12_500 + "\nb\n",
+        "|" + "a|" * 240 + "\n|" + "-|" * 240 + "\nb" * 4_000,
+    ],
+    ids=["wide", "long"],
+)
+def test_a_table_beyond_the_limit_is_refused_before_it_is_made(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is counted after the parser has made the cells comes seconds too late."""
+
+    def make(*_: object) -> bool:
+        raise AssertionError("the cells were made")
+
+    monkeypatch.setattr(markdown, "table", make)
+    with pytest.raises(markdown.TooComplex, match="20000 table cells"):
+        markdown.to_html(table)
+    with pytest.raises(AssertionError):
+        markdown.to_html("|a|b|\n|-|-|\n|1|2|\n")

@@ -13,7 +13,7 @@ from annotation.models import Criterion, Job
 from comparisons.models import AgreementReport
 from comparisons.panels import agreement_panel
 from comparisons.selectors import latest_agreement
-from comparisons.services import enqueue_stale_agreement, start_agreement
+from comparisons.services.agreement import enqueue_stale_agreement, start_agreement
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db

@@ -6,6 +6,8 @@ Values are the screen side as it is read: negative is left (A), 0 about the same
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from annotation.kinds import Screen
 from comparisons.kinds.criteria import OVERALL
 from comparisons.models import PairwiseAnswer
@@ -15,13 +17,23 @@ if TYPE_CHECKING:
 
     from annotation.models import Criterion
 
+BETTER = (gettext_noop("%(label)s better"), gettext_noop("%(label)s is better"))
+SLIGHTLY = (gettext_noop("%(label)s slightly better"), gettext_noop("%(label)s is slightly better"))
+CLEARLY = (gettext_noop("%(label)s clearly better"), gettext_noop("%(label)s is clearly better"))
+MUCH = (gettext_noop("%(label)s much better"), gettext_noop("%(label)s is much better"))
+VERY_MUCH = (gettext_noop("%(label)s very much better"), gettext_noop("%(label)s is very much better"))
 WORDS = {
-    1: ["better"],
-    2: ["better", "clearly better"],
-    3: ["slightly better", "better", "much better"],
-    4: ["slightly better", "better", "much better", "very much better"],
+    1: [BETTER],
+    2: [BETTER, CLEARLY],
+    3: [SLIGHTLY, BETTER, MUCH],
+    4: [SLIGHTLY, BETTER, MUCH, VERY_MUCH],
 }
-"""Strongest preference n → the words for strength 1…n."""
+"""Strongest preference n → for strength 1…n what its segment says to the eye and to the ear. The label comes first in
+every language: the badge above a response shows the rest alone."""
+SAME = (gettext_noop("About the same"), gettext_noop("About the same"))
+TIE_REASONS = [gettext_noop("Both good"), gettext_noop("Both poor"), gettext_noop("Nearly identical")]
+OWN_NAMES = [gettext_noop("Overall"), gettext_noop("Which response is better overall?")]
+"""What the last criterion is called unless the project says otherwise."""
 
 SHORT = ["", "+", "++", "+++"]
 """Behind the letter on narrow segments: A, A+, A++, A+++ for strength 1…4."""
@@ -71,8 +83,8 @@ def _question(criterion: "Criterion", answer: Mapping[str, Any]) -> dict[str, An
         option["checked"] = _is_chosen(option, entry)
     return {
         "key": criterion.key,
-        "name": criterion.name,
-        "question": criterion.question,
+        "name": gettext(criterion.name) if is_overall else criterion.name,
+        "question": gettext(criterion.question) if is_overall else criterion.question,
         "is_overall": is_overall,
         "n": len(options),
         "field": f"q-{criterion.key}",
@@ -81,7 +93,7 @@ def _question(criterion: "Criterion", answer: Mapping[str, Any]) -> dict[str, An
         "tie_reasons": [
             {
                 "value": reason.value,
-                "label": reason.label,
+                "label": gettext(reason.label),
                 "checked": entry.get("tie") == reason.value,
             }
             for reason in PairwiseAnswer.TieReason
@@ -98,15 +110,15 @@ def _options(strongest: int, has_tie: bool) -> list[dict[str, Any]]:
     sides += [("b", "B", strength) for strength in range(1, strongest + 1)]
     options = []
     for digit, (side, label, strength) in enumerate(sides, start=1):
-        words = WORDS[strongest][strength - 1] if strength else ""
+        seen, heard = WORDS[strongest][strength - 1] if strength else SAME
         options.append(
             {
                 "value": str(-strength if side == "a" else strength),
                 "digit": digit,
                 "side": side,
                 "strength": strength,
-                "label": f"{label} {words}" if strength else "About the same",
-                "aria": f"{label} is {words}" if strength else "About the same",
+                "label": gettext(seen) % {"label": label},
+                "aria": gettext(heard) % {"label": label},
                 "short": label + SHORT[strength - 1] if strength else "=",
             }
         )

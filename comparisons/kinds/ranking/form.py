@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from annotation.kinds import Screen
 from comparisons.kinds.criteria import OVERALL
 
 if TYPE_CHECKING:
     from django.http import QueryDict
+
+
+OWN_NAMES = [gettext_noop("Overall"), gettext_noop("Put the responses in order, best first.")]
+"""What the last criterion is called unless the project says otherwise."""
 
 
 def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
@@ -41,8 +47,8 @@ def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
         questions.append(
             {
                 "key": criterion.key,
-                "name": criterion.name,
-                "question": criterion.question,
+                "name": gettext(criterion.name) if criterion.key == OVERALL else criterion.name,
+                "question": gettext(criterion.question) if criterion.key == OVERALL else criterion.question,
                 "ties": criterion.ties_allowed,
                 "ranks": [
                     {

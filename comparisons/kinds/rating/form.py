@@ -4,14 +4,28 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from annotation.kinds import Screen
 from annotation.rendering.source import render_source
+from comparisons.kinds.criteria import OVERALL
 from comparisons.models import SpanMark
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
     from annotation.models import Completion, Criterion
+
+
+OWN_NAMES = [gettext_noop("Overall"), gettext_noop("How good is this response overall?")]
+"""What the last criterion is called unless the project says otherwise."""
+ROLES = [gettext_noop("System"), gettext_noop("User"), gettext_noop("Assistant")]
+SPAN_TYPES = [
+    gettext_noop("Wrong fact"),
+    gettext_noop("Unsupported"),
+    gettext_noop("Unsafe"),
+    gettext_noop("Off task"),
+]
 
 
 def span_text(completion: "Completion") -> str:
@@ -59,14 +73,14 @@ def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
                 "label": label,
                 "questions": [_question(label, criterion, given.get(label)) for criterion in screen.criteria],
                 "source": [
-                    {"role": message["role"].capitalize(), "text": render_source(message["content"])}
+                    {"role": gettext(message["role"].capitalize()), "text": render_source(message["content"])}
                     for message in completion.messages
                 ],
             }
             for label, completion in screen.by_label.items()
         ],
         "spans": json.dumps(fitting),
-        "span_types": [{"value": value, "name": name} for value, name in SpanMark.Type.choices],
+        "span_types": [{"value": value, "name": gettext(name)} for value, name in SpanMark.Type.choices],
     }
 
 
@@ -89,8 +103,8 @@ def _question(label: str, criterion: "Criterion", values: Any) -> dict[str, Any]
     points = range(criterion.low, criterion.high + 1)
     return {
         "key": criterion.key,
-        "name": criterion.name,
-        "question": criterion.question,
+        "name": gettext(criterion.name) if criterion.key == OVERALL else criterion.name,
+        "question": gettext(criterion.question) if criterion.key == OVERALL else criterion.question,
         "field": f"rating-{label}-{criterion.key}",
         "low": criterion.low,
         "high": criterion.high,

@@ -10,7 +10,7 @@ from annotation.jobs import run_claimed
 from annotation.models import Job, Project
 from comparisons.models import AgreementReport
 from comparisons.selectors import latest_agreement
-from comparisons.services import start_agreement
+from comparisons.services.agreement import start_agreement
 
 
 class Command(BaseCommand):
