@@ -30,7 +30,7 @@ class Statistic(models.Model):
     """Key of the criterion; empty: the figure is of no single one."""
     slice_by = models.CharField(max_length=20, blank=True)
     """What the judgments were narrowed down by: batch, language, guideline, strength, model pair; empty: nothing."""
-    slice_value = models.CharField(max_length=200, blank=True)
+    slice_value = models.CharField(max_length=410, blank=True)
     annotator = models.ForeignKey(
         "annotation.Membership", on_delete=models.PROTECT, null=True, related_name="statistics"
     )
@@ -43,7 +43,7 @@ class Statistic(models.Model):
     n = models.PositiveIntegerField()
     counted = models.CharField(max_length=40)
     """What `n` counts: items, gold answers, repeats, …"""
-    reason = models.CharField(max_length=300, blank=True)
+    reason = models.TextField(blank=True)
     method = models.CharField(max_length=120)
     confidence = models.FloatField()
     last_judgment = models.ForeignKey(

@@ -33,6 +33,7 @@ from annotation.services.people import create_token
 from annotation.services.projects import publish_consent_text, publish_guideline, set_limits
 from annotation.services.reports import report_item
 from annotation.services.voiding import void_judgment
+from comparisons.services.statistics import start_statistics
 from exporters.models import Release
 from exporters.services import start_release
 from exporters.settings import release_settings
