@@ -6,7 +6,7 @@ known here is shown as it is stored.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -36,7 +36,18 @@ def answer_words(answer: Mapping[str, Any], criteria: Sequence[Criterion]) -> li
     if "text" in answer:
         return [_written(_("Message"), answer["text"])]
     ordered = sorted(criteria, key=lambda criterion: (criterion.key != Criterion.OVERALL, criterion.position))
-    return [_words(answer, criterion) for criterion in ordered]
+    chosen = [Words(_("Choice"), str(answer["choice"]))] if "choice" in answer else []
+    words = [*chosen, *(_words(answer, criterion) for criterion in ordered)]
+    return words + _turn_words(answer.get("turns", []), ordered[0])
+
+
+def _turn_words(turns: Sequence[Mapping[str, Any]], overall: Criterion) -> list[Words]:
+    """What was said of each turn of two conversations, on the scale of the overall criterion."""
+    name = _("Turn %(number)s of %(total)s")
+    return [
+        replace(_words(entry, overall), criterion=name % {"number": number, "total": len(turns)})
+        for number, entry in enumerate(turns, start=1)
+    ]
 
 
 def _critique_words(answer: Mapping[str, Any], criteria: Sequence[Criterion]) -> list[Words]:
@@ -57,7 +68,8 @@ def _words(answer: Mapping[str, Any], criterion: Criterion) -> Words:
     if criterion.key != Criterion.OVERALL and criterion.key in answer.get("criteria", {}):
         entry = answer["criteria"][criterion.key]
     if "ratings" in answer:
-        values = [f"{label} {marks[criterion.key]}" for label, marks in answer["ratings"].items()]
+        given = {label: marks[criterion.key] for label, marks in answer["ratings"].items()}
+        values = [f"{label} {_('n/a') if value is None else value}" for label, value in given.items()]
         return Words(criterion.name, ", ".join(values))
     if "ranking" in entry:
         return Words(criterion.name, " > ".join(" = ".join(tied) for tied in entry["ranking"]))

@@ -65,6 +65,8 @@ class CriterionSpec:
     high: int | None
     ties_allowed: bool
     anchors: Sequence[str] = field(default_factory=tuple)
+    is_optional: bool = False
+    """Of a rating: whether "not applicable" is an answer."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class ProtocolSpec:
     criteria: Sequence[CriterionSpec]
     top: int | None = None
     """Of a ranking: how many completions have to be placed; None: all."""
+    per_turn: bool = False
+    """Of pairwise: whether conversations are compared turn by turn too."""
+    has_choice: bool = False
+    """Of a rating: whether people may say at the end which completion they would choose."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ class Statement:
         self.types = types
         self.sql = sql
         self._forms = [FORMS[type_name] for type_name in types]
-        self._prepare = f"PREPARE {name} ({', '.join(types)}) AS {sql}" if types else f"PREPARE {name} AS {sql}"
+        self._prepare = (
+            f"PREPARE {name} ({', '.join(types)}) AS {sql}" if types else f"PREPARE {name} AS {sql}"
+        )
         self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(types))})" if types else f"EXECUTE {name}"
 
     def rows(self, *parameters: Any, before: "Bound | None" = None) -> list[tuple[Any, ...]]:

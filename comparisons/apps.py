@@ -22,7 +22,7 @@ class ComparisonsConfig(AppConfig):
 
         register_kinds()
         tables = (
-            *("pairwiseanswer", "rankinganswer", "ratinganswer", "spanmark"),
+            *("pairwiseanswer", "rankinganswer", "ratinganswer", "ratingchoice", "spanmark"),
             *("demonstrationanswer", "critiqueanswer", "critiqueprinciple"),
         )
         answers = immutable_tables(*(f"comparisons_{table}" for table in tables))

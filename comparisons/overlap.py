@@ -35,6 +35,7 @@ def is_undecided(item_id: int) -> bool:
         judgment__assignment__state="submitted",
         judgment__assignment__purpose="work",
         criterion__key=Criterion.OVERALL,
+        turn__isnull=True,
     ).aggregate(
         first=Count("id", filter=Q(preference__lt=0)),
         second=Count("id", filter=Q(preference__gt=0)),

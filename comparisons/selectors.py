@@ -10,6 +10,7 @@ from operator import itemgetter
 from django.db.models import QuerySet
 
 from annotation.models import Judgment, Project
+from comparisons.kinds.criteria import CHOICE
 from comparisons.models import (
     AgreementReport,
     CritiqueAnswer,
@@ -19,6 +20,7 @@ from comparisons.models import (
     RatingAnswer,
     Statistic,
 )
+from comparisons.models.answers import RatingChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class PairwiseOutcome:
 
     `first` and `second` are completion ids in the order of import. `preference` < 0: the first is better, > 0:
     the second is, 0: about the same. Its size is in steps of the judgment's own scale: points of a pairwise
-    protocol, places of a ranking, points of a rating.
+    protocol, places of a ranking, points of a rating. `criterion` is "choice" for the one completion that was
+    chosen after rating several: ±1, chosen against each other one.
     """
 
     judgment: int
@@ -58,7 +61,8 @@ class CriterionRatings:
     """All ratings on one criterion and one scale: parallel lists with one entry for each rating.
 
     `kind` pairwise: the unit is the item, the value the signed preference. `ranking` and `rating`: the unit is
-    one completion, the value its rank or its points. `items` holds the item of each rating.
+    one completion, the value its rank or its points. `items` holds the item of each rating. Where a criterion does
+    not apply there is no rating.
     """
 
     criterion: str
@@ -84,18 +88,22 @@ def pairwise_outcomes(
 ) -> Iterator[PairwiseOutcome]:
     """Every pair of completions that `judgments` compare, in order of judgment and criterion.
 
-    A ranking or rating of N completions gives N(N−1)/2 outcomes. One query for each kind of answer. A critique gives
-    none: its revision is no completion and no second person saw it, so there is nothing to agree or aggregate on
-    (docs/how-to/add-a-judgment-kind.md). `written_texts` has it.
+    A ranking or rating of N completions gives N(N−1)/2 outcomes, less those with a completion to which the criterion
+    does not apply; a choice among N gives N−1, and nothing about the others. One query for each kind of answer.
+    A critique gives none: its revision is no completion and no second person saw it, so there is nothing to agree or
+    aggregate on (docs/how-to/add-a-judgment-kind.md). `written_texts` has it.
     """
     yield from _from_pairwise(judgments, criterion)
     yield from _from_places(judgments, criterion, RankingAnswer.objects.all(), "rank", best_is_low=True)
-    yield from _from_places(judgments, criterion, RatingAnswer.objects.all(), "value", best_is_low=False)
+    applicable = RatingAnswer.objects.filter(is_applicable=True)
+    yield from _from_places(judgments, criterion, applicable, "value", best_is_low=False)
+    if criterion in (None, CHOICE):
+        yield from _from_choices(judgments)
 
 
 def _from_pairwise(judgments: QuerySet[Judgment], criterion: str | None) -> Iterator[PairwiseOutcome]:
     # One row for each completion of the item: a pair comes as two rows, in order of position.
-    rows = PairwiseAnswer.objects.filter(judgment__in=judgments)
+    rows = PairwiseAnswer.objects.filter(judgment__in=judgments, turn__isnull=True)
     if criterion is not None:
         rows = rows.filter(criterion__key=criterion)
     found = rows.order_by("judgment_id", "criterion__position", "judgment__item__completions__position")
@@ -140,6 +148,24 @@ def _from_places(
             yield PairwiseOutcome(judgment, item, annotator, name, first, second, sign * (a - b))
 
 
+def _from_choices(judgments: QuerySet[Judgment]) -> Iterator[PairwiseOutcome]:
+    rows = RatingChoice.objects.filter(judgment__in=judgments)
+    found = rows.order_by("judgment_id", "judgment__item__completions__position")
+    values = found.values_list(
+        "judgment_id",
+        "judgment__item_id",
+        "judgment__annotator_id",
+        "completion_id",
+        "judgment__item__completions",
+    )
+    for key, shown in groupby(values.iterator(chunk_size=10_000), key=itemgetter(0, 1, 2, 3)):
+        judgment, item, annotator, chosen = key
+        for first, second in combinations([row[4] for row in shown], 2):
+            if chosen in (first, second):
+                preference = -1 if chosen == first else 1
+                yield PairwiseOutcome(judgment, item, annotator, CHOICE, first, second, preference)
+
+
 def written_texts(judgments: QuerySet[Judgment]) -> Iterator[WrittenText]:
     """Every demonstration and revision of `judgments` that was not erased, in order of judgment for each kind."""
     demonstrations = DemonstrationAnswer.objects.filter(judgment__in=judgments, erased_at__isnull=True)
@@ -163,9 +189,12 @@ def texts_of(judgments: Collection[int]) -> dict[int, str]:
 
 
 def criterion_ratings(judgments: QuerySet[Judgment]) -> list[CriterionRatings]:
-    """The ratings of `judgments`, apart for each criterion and scale, in order of the criteria."""
+    """The ratings of `judgments`, apart for each criterion and scale, in order of the criteria.
+
+    A criterion that never applied is there without ratings, so that whoever computes from it says that it has none.
+    """
     sources = (
-        (PairwiseAnswer.objects.all(), "judgment__item_id", "preference"),
+        (PairwiseAnswer.objects.filter(turn__isnull=True), "judgment__item_id", "preference"),
         (RankingAnswer.objects.all(), "completion_id", "rank"),
         (RatingAnswer.objects.all(), "completion_id", "value"),
     )
@@ -179,6 +208,8 @@ def criterion_ratings(judgments: QuerySet[Judgment]) -> list[CriterionRatings]:
             if key not in found:
                 found[key] = CriterionRatings(*key, [], [], [], [])
             entry = found[key]
+            if rated is None:
+                continue
             entry.units.append(unit_id)
             entry.annotators.append(annotator)
             entry.items.append(item)

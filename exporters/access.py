@@ -4,6 +4,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from annotation.access import Role, access_project
+from annotation.errors import Refused
 from annotation.models import ApiToken, Project, User
 from exporters.models import Release, ReleaseFile
 from exporters.selectors import latest_release
@@ -15,7 +16,10 @@ def access_release(user: User, slug: str, version: str, token: ApiToken | None =
 
     Of several cuts with one name, all but the last of which failed, it is the last.
     """
-    project = access_project(user, slug, Role.ENGINEER, token=token)
+    return find_release(access_project(user, slug, Role.ENGINEER, token=token), version)
+
+
+def find_release(project: Project, version: str) -> Release:
     if version == "latest":
         release = latest_release(project)
     else:
@@ -24,6 +28,27 @@ def access_release(user: User, slug: str, version: str, token: ApiToken | None =
         raise Http404("no such release")
     release.project = project
     return release
+
+
+def access_comparison(
+    user: User, slug: str, version: str, other: str, token: ApiToken | None = None
+) -> tuple[Release, Release]:
+    """Two frozen releases, the earlier first, for somebody who has nothing left to judge: labels will be shown.
+
+    Raises Refused when one is not frozen.
+    """
+    project = access_project(user, slug, Role.ENGINEER, token=token)
+    refuse_who_still_judges(user, project)
+    found = [find_release(project, name) for name in (version, other)]
+    for release in found:
+        if release.state != Release.State.FROZEN:
+            raise Refused(
+                f"Release {release.version} is not frozen; only frozen releases can be compared.",
+                code="not_frozen",
+                status=409,
+            )
+    before, after = sorted(found, key=lambda release: release.number)
+    return before, after
 
 
 def access_release_file(

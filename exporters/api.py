@@ -18,8 +18,10 @@ from rest_framework.response import Response
 from annotation.access import Role, access_project
 from annotation.api_base import ApiView, Pages, idempotent, problem
 from annotation.errors import Refused
-from exporters.access import access_release, access_release_file
+from exporters.access import access_comparison, access_release, access_release_file
+from exporters.compare import comparison
 from exporters.models import Release
+from exporters.preview import preview_release
 from exporters.selectors import manifest_json, release_json, releases_of
 from exporters.sending import file_response
 from exporters.services import start_release
@@ -34,6 +36,17 @@ class FiltersInput(serializers.Serializer[Any]):
     min_judgments = serializers.IntegerField(required=False, min_value=0, max_value=1000)
 
 
+class SplitInput(serializers.Serializer[Any]):
+    train = serializers.FloatField(required=False, min_value=0, max_value=1)
+    validation = serializers.FloatField(required=False, min_value=0, max_value=1)
+    test = serializers.FloatField(required=False, min_value=0, max_value=1)
+    seed = serializers.IntegerField(required=False, min_value=0)
+    clusters = serializers.CharField(
+        required=False,
+        help_text="near: prompts that are nearly the same lie on one side; exact: only equal ones.",
+    )
+
+
 class ReleaseInput(serializers.Serializer[Any]):
     """Describes the body for the schema; `release_settings` reads it and names what is wrong."""
 
@@ -41,8 +54,11 @@ class ReleaseInput(serializers.Serializer[Any]):
     filters = FiltersInput(required=False)
     labels = serializers.CharField(required=False)
     ties = serializers.CharField(required=False)
-    split = serializers.DictField(child=serializers.FloatField(), required=False)
+    split = SplitInput(required=False)
     formats = serializers.ListField(child=serializers.CharField(), required=False)
+    preview = serializers.BooleanField(
+        required=False, help_text="Count what the release would hold and store nothing."
+    )
 
 
 class ReleasePages(Pages):
@@ -58,14 +74,29 @@ class ReleasesView(ApiView):
         page: list[Release] = pages.paginate_queryset(releases_of(project), request, view=self) or []
         return pages.get_paginated_response([release_json(release) for release in page])
 
-    @extend_schema(request=ReleaseInput, responses={202: dict})
-    @idempotent
+    @extend_schema(request=ReleaseInput, responses={200: dict, 202: dict})
     def post(self, request: Request, slug: str) -> Response:
-        """Cut a release: a job that takes a snapshot and writes its files."""
+        """Cut a release: a job that takes a snapshot and writes its files. With `preview`, only its counts."""
+        body = request.data
+        if isinstance(body, Mapping) and body.get("preview", False) is not False:
+            # Nothing is stored, so there is nothing to repeat; and it reads in a transaction of its own.
+            return self.preview(body, slug)
+        return self.cut(request, slug)
+
+    def preview(self, body: Mapping[str, Any], slug: str) -> Response:
+        project = access_project(self.user, slug, Role.ENGINEER, token=self.token)
+        if body["preview"] is not True:
+            raise Refused("Send true or false.", field="preview")
+        settings = {key: value for key, value in body.items() if key not in ("preview", "version")}
+        return Response(preview_release(project, release_settings(settings)))
+
+    @idempotent
+    def cut(self, request: Request, slug: str) -> Response:
         project = access_project(self.user, slug, Role.ENGINEER, token=self.token)
         if not isinstance(request.data, Mapping):
             raise Refused("Send a JSON object.", field="body")
         body = dict(request.data)
+        body.pop("preview", None)
         version = body.pop("version", None)
         if version is not None and not isinstance(version, str):
             raise Refused("A version is a text.", field="version")
@@ -86,6 +117,13 @@ class ReleaseView(ApiView):
         release = access_release(self.user, slug, version, token=self.token)
         where = reverse("api-release", args=[slug, release.version])
         return Response(manifest_json(release, request.build_absolute_uri(f"{where}/files/")))
+
+
+class CompareView(ApiView):
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request, slug: str, version: str, other: str) -> Response:
+        """What changed from the earlier of two releases to the later: rows added, gone, labelled anew, moved."""
+        return Response(comparison(*access_comparison(self.user, slug, version, other, token=self.token)))
 
 
 class AnyContent(BaseContentNegotiation):

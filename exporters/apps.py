@@ -14,9 +14,9 @@ class ExportersConfig(AppConfig):
         from annotation.jobs import register_job
         from annotation.panels import NavigationEntry, overview_panels, project_navigation
         from annotation.periodic import periodic_checks
+        from exporters.erasure import erase_released_texts
         from exporters.formats import export_formats
-        from exporters.formats.preference import preference
-        from exporters.formats.prompt_completion import prompt_completion
+        from exporters.formats.members import FORMATS
         from exporters.invariants import RELEASED_ROWS
         from exporters.panels import releases_panel
         from exporters.services import JOB_KIND, cut_release, fail_abandoned_releases
@@ -26,10 +26,11 @@ class ExportersConfig(AppConfig):
             "release files",
             "SELECT storage_name, sha256, size FROM exporters_releasefile WHERE erased_at IS NULL",
         )
-        export_formats.register(preference.key, preference)
-        export_formats.register(prompt_completion.key, prompt_completion)
+        for export_format in FORMATS:
+            export_formats.register(export_format.key, export_format)
         register_job(JOB_KIND, cut_release)
         periodic_checks.register("abandoned releases", fail_abandoned_releases)
+        periodic_checks.register("erased texts in releases", erase_released_texts)
         overview_panels.register("releases", releases_panel)
         project_navigation.register(
             "releases", NavigationEntry("Releases", "package", "releases", frozenset({"engineer"}))

@@ -35,8 +35,10 @@ class ReleaseFacts:
     """Everything the card and the manifest tell; a function of the snapshot and the settings.
 
     `splits` are (side, rows, prompts) for every side of the settings, also the empty ones; `dropped` are
-    (reason, pairs) for pairs of completions that gave no row. `audit_hash` is hexadecimal: the audit chain up
-    to the last event about a judgment of this project.
+    (reason, pairs) for pairs of completions that gave no row. Items that lie on one side together are a
+    cluster; the largest is given by its items. `audit_hash` is hexadecimal: the audit chain up
+    to the last event about a judgment of this project. `warnings` are sentences about records that a trainer may
+    stumble over, or that a format could not hold.
     """
 
     project: str
@@ -51,9 +53,12 @@ class ReleaseFacts:
     judgments: int
     simulated_judgments: int
     splits: tuple[tuple[str, int, int], ...]
+    clusters: int
+    largest_cluster: int
     dropped: tuple[tuple[str, int], ...]
     audit_position: int
     audit_hash: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -76,7 +81,9 @@ class ReleaseFacts:
             "judgments": self.judgments,
             "simulated_judgments": self.simulated_judgments,
             "splits": {side: {"rows": rows, "prompts": prompts} for side, rows, prompts in self.splits},
+            "clusters": {"count": self.clusters, "largest_items": self.largest_cluster},
             "dropped_pairs": dict(self.dropped),
+            "warnings": list(self.warnings),
             "audit_head": {"position": self.audit_position, "hash": self.audit_hash},
         }
 
@@ -104,11 +111,15 @@ def file_json(file: WrittenFile) -> dict[str, Any]:
 
 # The card
 
-NO_LEAK = (
-    "The sides hold different prompts: one prompt never lies in two splits, and it keeps its side in later "
-    "releases cut with the same seed. Prompts that are nearly, but not exactly, the same are not yet recognised "
-    "as one.\n"
-)
+SPLIT_STORIES = {
+    "near": "The sides hold different prompts. Prompts that are the same or nearly so are one cluster and never lie in "
+    "two splits: two belong together when the sets of their runs of five words have a Jaccard similarity of 0.8 or "
+    "more, and so do all that such pairs link. Case, white space and forms of characters do not count. The oldest item "
+    "of a cluster decides its side, which it keeps in later releases cut with the same seed, unless a new item links "
+    "it to an older cluster.",
+    "exact": "The sides hold different prompts: one prompt never lies in two splits, and it keeps its side in later "
+    "releases cut with the same seed. Prompts that are nearly, but not exactly, the same may lie in two splits.",
+}
 
 
 def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
@@ -118,14 +129,21 @@ def dataset_card(facts: ReleaseFacts, export_format: ExportFormat) -> str:
         f"# {one_line(facts.name)}\n",
         opening(facts, export_format.unit),
         f"## Splits\n\n{split_table(facts)}\n",
-        NO_LEAK,
-        f"## How the labels were made\n\n{label_story(facts)}\n",
+        f"{split_story(facts)}\n",
+        f"## How the labels were made\n\n{label_story(facts, export_format)}\n",
+        warning_list(facts),
         f"## Columns\n\nFormat `{export_format.key}`, read by {export_format.trainers}.\n\n"
         + "".join(f"- `{name}`: {meaning}\n" for name, meaning in export_format.columns.items()),
         f"## Use\n\n{usage(facts, export_format.sample_column)}\n",
         provenance(facts),
     ]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
+
+
+def warning_list(facts: ReleaseFacts) -> str:
+    if not facts.warnings:
+        return ""
+    return "## Warnings\n\n" + "".join(f"- {warning}.\n" for warning in facts.warnings)
 
 
 def front_matter(facts: ReleaseFacts, tag: str) -> str:
@@ -182,12 +200,25 @@ def split_table(facts: ReleaseFacts) -> str:
     return "\n".join(lines)
 
 
+def split_story(facts: ReleaseFacts) -> str:
+    largest = counted(facts.largest_cluster, "item")
+    verb = "forms" if facts.items == 1 else "form"
+    return (
+        f"{SPLIT_STORIES[facts.settings.clusters]}\n\nThe {counted(facts.items, 'item')} {verb} "
+        f"{counted(facts.clusters, 'cluster')}; the largest holds {largest}."
+    )
+
+
 LABEL_STORIES = {
     "majority": "One row for each pair of completions: the one that more judgments preferred, whatever their strength.",
     "every": "One row for each judgment, so people who disagree give rows that disagree.",
     "mean_strength": "One row for each pair of completions: the sign of the mean of all signed preferences.",
     "reference": "The label that came with the imported data. No judgment of this project was used.",
 }
+WHOLE_STORY = (
+    "What people answered, as it was stored: no label was made of it, and the settings for labels and ties play no "
+    "part."
+)
 DROPPED_STORIES = {
     "tie": "left out as a tie",
     "identical": "left out because both completions read the same",
@@ -196,9 +227,12 @@ DROPPED_STORIES = {
 }
 
 
-def label_story(facts: ReleaseFacts) -> str:
+def label_story(facts: ReleaseFacts, export_format: ExportFormat) -> str:
     settings = facts.settings
-    lines = [LABEL_STORIES[settings.labels], ""]
+    is_whole = export_format.reads_judgments
+    lines = [WHOLE_STORY if is_whole else LABEL_STORIES[settings.labels], ""]
+    if export_format.note:
+        lines += [export_format.note, ""]
     for protocol in facts.protocols:
         scale = f", {protocol.points} points" if protocol.points else ""
         lines.append(
@@ -210,19 +244,22 @@ def label_story(facts: ReleaseFacts) -> str:
     if facts.guidelines:
         lines.append(f"- Guideline versions shown: {', '.join(map(str, facts.guidelines))}.")
     if settings.min_judgments > 1:
-        lines.append(f"- Pairs with fewer than {settings.min_judgments} judgments are left out.")
-    ties = "kept in both orders, two rows each" if settings.ties == "both" else "left out"
-    lines.append(f"- Ties are {ties}.")
-    lines += [
-        f"- {counted(number, 'pair')} {DROPPED_STORIES[reason]}."
-        for reason, number in facts.dropped
-        if number
-    ]
+        units = "Items" if is_whole else "Pairs"
+        lines.append(f"- {units} with fewer than {settings.min_judgments} judgments are left out.")
+    if not is_whole:
+        ties = "kept in both orders, two rows each" if settings.ties == "both" else "left out"
+        lines.append(f"- Ties are {ties}.")
+        lines += [f"- {words}." for words in dropped_words(dict(facts.dropped))]
     lines.append(
         "- Only accepted, current judgments of regular work count: none that came late, was voided, was corrected "
         "later, was made on a check item, or came from somebody who has not agreed to the consent text."
     )
     return "\n".join(lines)
+
+
+def dropped_words(dropped: Mapping[str, int]) -> list[str]:
+    """For each reason, how many pairs of completions gave no row: "3 pairs left out as a tie"."""
+    return [f"{counted(number, 'pair')} {DROPPED_STORIES[key]}" for key, number in dropped.items() if number]
 
 
 ASKED = {
@@ -281,4 +318,6 @@ def settings_words(settings: Mapping[str, Any]) -> str:
     split = settings["split"]
     shares = ", ".join(f"{side} {round(split[side] * 100)} %" for side in SPLITS if side in split)
     ties = "ties in both orders" if settings["ties"] == "both" else "ties dropped"
-    return f"{settings['labels'].replace('_', ' ')}, {ties}, {shares}"
+    # Releases from before there were clusters lack the key.
+    together = ", near duplicates together" if split.get("clusters") == "near" else ""
+    return f"{settings['labels'].replace('_', ' ')}, {ties}, {shares}{together}"

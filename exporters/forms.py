@@ -15,6 +15,10 @@ LABEL_CHOICES = [
     ("every", "Every judgment, a row each"),
     ("reference", "The label that came with the data"),
 ]
+CLUSTER_CHOICES = [
+    ("near", "Prompts that are nearly the same"),
+    ("exact", "Only prompts that are equal"),
+]
 TIE_CHOICES = [("drop", "Leave them out"), ("both", "Keep them in both orders")]
 
 
@@ -30,6 +34,7 @@ class ReleaseForm(forms.Form):
     validation = forms.IntegerField(min_value=0, max_value=100)
     test = forms.IntegerField(min_value=0, max_value=100)
     seed = forms.IntegerField(min_value=0)
+    clusters = forms.ChoiceField(choices=CLUSTER_CHOICES)
     formats = forms.MultipleChoiceField()
 
     START: dict[str, Any] = {
@@ -40,6 +45,7 @@ class ReleaseForm(forms.Form):
         "validation": 0,
         "test": 20,
         "seed": 0,
+        "clusters": "near",
         "formats": ["preference"],
     }
 
@@ -65,7 +71,8 @@ class ReleaseForm(forms.Form):
                 "filters": filters,
                 "labels": data["labels"],
                 "ties": data["ties"],
-                "split": {side: data[side] / 100 for side in SPLITS} | {"seed": data["seed"]},
+                "split": {side: data[side] / 100 for side in SPLITS}
+                | {"seed": data["seed"], "clusters": data["clusters"]},
                 "formats": data["formats"],
             }
         )

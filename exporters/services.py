@@ -23,13 +23,15 @@ from annotation.audit import record_audit, seal_audit
 from annotation.errors import Refused
 from annotation.jobs import JobFailed, JobSuperseded, Progress, enqueue_job
 from annotation.models import AuditEvent, Job, Project, User
-from exporters.card import ReleaseFacts, counted, dataset_card, manifest
+from exporters.card import ReleaseFacts, dataset_card, manifest
+from exporters.chat_check import checked
 from exporters.checksums import checksums
 from exporters.content import SelectedContent
 from exporters.files import WrittenFile, write_dataset, write_text
 from exporters.formats import export_formats
 from exporters.models import Release, ReleaseFile, ReleaseRow
-from exporters.settings import ReleaseSettings, release_settings
+from exporters.obstacles import obstacle
+from exporters.settings import ReleaseSettings, stored_settings
 from exporters.snapshot import Selection, select_rows
 
 JOB_KIND = "cut_release"
@@ -52,13 +54,7 @@ def start_release(
             "digit, and is not 'latest'.",
             field="version",
         )
-    missing = set(settings.batches) - set(
-        project.batches.exclude(state="failed").values_list("number", flat=True)
-    )
-    if missing:
-        raise Refused(
-            f"There is no batch {min(missing)} in this project.", code="unknown", field="filters.batches"
-        )
+    refuse_unknown_batches(project, settings)
     with transaction.atomic():
         # Race: two cuts at once would take the same number. They take turns on the project's row.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
@@ -97,6 +93,15 @@ def start_release(
     return release, job
 
 
+def refuse_unknown_batches(project: Project, settings: ReleaseSettings) -> None:
+    there_are = set(project.batches.exclude(state="failed").values_list("number", flat=True))
+    missing = set(settings.batches) - there_are
+    if missing:
+        raise Refused(
+            f"There is no batch {min(missing)} in this project.", code="unknown", field="filters.batches"
+        )
+
+
 def next_version(taken: set[str]) -> str:
     """The number after the highest one in use: "1", "2", …"""
     return str(
@@ -119,17 +124,18 @@ def cut_release(job: Job, progress: Progress) -> dict[str, Any]:
 
 def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
     project = release.project
-    settings = release_settings(release.settings)
+    settings = stored_settings(release.settings)
     seal_audit()
     progress(0.01)
     with beating(progress, 0.01):
         selection = select_rows(project, settings)
-    if not selection.rows and not selection.texts:
-        raise JobFailed(why_empty(selection, settings))
+    if detail := obstacle(selection, settings):
+        raise JobFailed(detail)
     progress(0.2)
     position, digest = sealed_head(selection, progress)
     facts = release_facts(project, settings, selection, position, digest)
     stored: list[str] = []
+    warnings: list[str] = []
     try:
         files: list[ReleaseFile] = []
         with TemporaryDirectory(prefix="concord-release-") as folder:
@@ -137,12 +143,13 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
                 place = Path(folder) / key
                 place.mkdir()
                 part = part_of(progress, number, len(settings.formats))
-                content = SelectedContent(selection.rows, selection.texts, part)
+                content = SelectedContent(selection.rows, selection.texts, part, selection.whole)
                 for written in write_format(place, key, facts, content):
                     prefix = f"{key}/" if len(settings.formats) > 1 else ""
                     files.append(store_file(release, job, key, place, written, prefix))
                     stored.append(files[-1].storage_name)
-        freeze(release, job, selection, facts, files, progress)
+                warnings += [f"{key}: {warning}" for warning in content.warnings()]
+        freeze(release, job, selection, replace(facts, warnings=tuple(warnings)), files, progress)
     except BaseException:
         for name in stored:
             default_storage.delete(name)
@@ -181,22 +188,6 @@ def part_of(progress: Progress, number: int, formats: int) -> Callable[[float], 
     return lambda share: progress(0.25 + 0.6 * (number + share) / formats)
 
 
-def why_empty(selection: Selection, settings: ReleaseSettings) -> str:
-    """One sentence for a cut that has nothing to hold."""
-    if not selection.dropped:
-        return "There is nothing to release: no item passes the filters."
-    reasons = {
-        "too_few_judgments": f"fewer than {counted(settings.min_judgments, 'judgment')} that may be released",
-        "tie": "ties",
-        "identical": "two completions that read the same",
-        "no_reference": "no label that came with the data",
-    }
-    parts = [
-        f"{selection.dropped[key]:,} with {words}" for key, words in reasons.items() if selection.dropped[key]
-    ]
-    return f"There is nothing to release. Pairs of completions left out: {', '.join(parts)}."
-
-
 def sealed_head(selection: Selection, progress: Progress) -> tuple[int, bytes]:
     """(position, hash) of the chain at the last event about a judgment in the snapshot; (0, zeros) if none.
 
@@ -220,8 +211,6 @@ def sealed_head(selection: Selection, progress: Progress) -> tuple[int, bytes]:
 def release_facts(
     project: Project, settings: ReleaseSettings, selection: Selection, position: int, digest: bytes
 ) -> ReleaseFacts:
-    sides = Counter(row.split for row in selection.rows)
-    sides.update(text.split for text in selection.texts)
     return ReleaseFacts(
         project=project.slug,
         name=project.name,
@@ -234,9 +223,9 @@ def release_facts(
         annotators=len(selection.annotators),
         judgments=selection.judgments,
         simulated_judgments=selection.simulated_judgments,
-        splits=tuple(
-            (side, sides[side], len(selection.prompts.get(side, ()))) for side, _ in settings.shares
-        ),
+        splits=selection.splits(settings),
+        clusters=len(selection.clusters),
+        largest_cluster=selection.largest_cluster(),
         dropped=tuple(sorted(selection.dropped.items())),
         audit_position=position,
         audit_hash=digest.hex(),
@@ -246,10 +235,13 @@ def release_facts(
 def write_format(folder: Path, key: str, facts: ReleaseFacts, content: SelectedContent) -> list[WrittenFile]:
     """All files of one format: data, README.md, manifest.json, and SHA256SUMS over those."""
     export_format = export_formats.get(key)
-    files = write_dataset(folder, export_format.schema, export_format.records(content))
+    if export_format.refusal:
+        raise JobFailed(export_format.refusal)
+    records = checked(export_format.records(content), content.warn)
+    files = write_dataset(folder, export_format.schema, records)
     if not files:
         raise JobFailed(f"There is no {export_format.unit} in what was judged, so {key} has nothing to hold.")
-    facts = facts_of_format(facts, files)
+    facts = replace(facts_of_format(facts, files), warnings=content.warnings())
     files.append(write_text(folder, "README.md", dataset_card(facts, export_format), "text"))
     files.append(write_text(folder, "manifest.json", manifest(facts, export_format, files), "text"))
     sums = checksums((file.path, file.sha256) for file in files)
@@ -344,6 +336,7 @@ def release_result(release: Release) -> dict[str, Any]:
         "release": release.version,
         "rows": release.manifest["rows"],
         "splits": release.manifest["splits"],
+        "warnings": release.manifest.get("warnings", []),
     }
 
 

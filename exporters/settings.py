@@ -14,6 +14,8 @@ from exporters.labels import LABELS, LABELS_TO_COME
 TIES = ("drop", "both")
 SPLITS = ("train", "validation", "test")
 """The sides of a split in the order in which they are cut from [0, 1)."""
+CLUSTERS = ("near", "exact")
+"""Which prompts go to one side together: those that are nearly the same, or only equal ones."""
 JUDGMENTS_MAX = 1000
 
 
@@ -32,6 +34,7 @@ class ReleaseSettings:
     ties: str
     shares: tuple[tuple[str, float], ...]
     seed: int
+    clusters: str
     formats: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -44,7 +47,7 @@ class ReleaseSettings:
             },
             "labels": self.labels,
             "ties": self.ties,
-            "split": dict(self.shares) | {"seed": self.seed},
+            "split": dict(self.shares) | {"seed": self.seed, "clusters": self.clusters},
             "formats": list(self.formats),
         }
 
@@ -55,7 +58,8 @@ def release_settings(body: Mapping[str, Any]) -> ReleaseSettings:
     filters = mapping(body.get("filters", {}), "filters")
     known(filters, ("batches", "languages", "min_judgments"), "filters.")
     labels = label_name(body.get("labels", "majority"))
-    shares, seed = split_of(mapping(body.get("split", {"train": 0.8, "test": 0.2}), "split"))
+    split = mapping(body.get("split", {}), "split")
+    shares, seed = split_of(split)
     return ReleaseSettings(
         batches=tuple(sorted(set(integers(filters.get("batches") or [], "filters.batches")))),
         languages=tuple(sorted(set(strings(filters.get("languages") or [], "filters.languages")))),
@@ -65,8 +69,14 @@ def release_settings(body: Mapping[str, Any]) -> ReleaseSettings:
         ties=ties_name(body.get("ties", "drop")),
         shares=shares,
         seed=seed,
+        clusters=clusters_name(split.get("clusters", "near")),
         formats=format_names(body.get("formats", ["preference"])),
     )
+
+
+def stored_settings(body: Mapping[str, Any]) -> ReleaseSettings:
+    """The settings of a release as it stored them. Releases from before near duplicates went together lack the key."""
+    return release_settings({**body, "split": {"clusters": "exact", **body.get("split", {})}})
 
 
 def label_name(value: Any) -> str:
@@ -93,6 +103,12 @@ def ties_name(value: Any) -> str:
     return value
 
 
+def clusters_name(value: Any) -> str:
+    if not isinstance(value, str) or value not in CLUSTERS:
+        raise Refused(f"Clusters can be {' or '.join(CLUSTERS)}.", field="split.clusters")
+    return value
+
+
 def format_names(value: Any) -> tuple[str, ...]:
     names = strings(value, "formats")
     there_are = [key for key, _ in export_formats]
@@ -101,6 +117,8 @@ def format_names(value: Any) -> tuple[str, ...]:
             raise Refused(
                 f"No format is called {name!r}; there are: {', '.join(there_are)}.", field="formats"
             )
+        if refusal := export_formats.get(name).refusal:
+            raise Refused(refusal, code="not_available", field="formats")
     if not names:
         raise Refused(f"Name one format or more; there are: {', '.join(there_are)}.", field="formats")
     return tuple(dict.fromkeys(names))
@@ -117,7 +135,7 @@ def min_judgments(value: Any, labels: str) -> int:
 
 def split_of(split: Mapping[str, Any]) -> tuple[tuple[tuple[str, float], ...], int]:
     """((side, share), …) and the seed. Shares are above 0 and add up to 1."""
-    known(split, (*SPLITS, "seed"), "split.")
+    known(split, (*SPLITS, "seed", "clusters"), "split.")
     seed = split.get("seed", 0)
     if not is_integer(seed) or not 0 <= seed < 2**63:
         raise Refused("Use a whole number of 0 or more.", field="split.seed")

@@ -28,6 +28,8 @@ from annotation.models import (
 )
 from comparisons.selectors import WrittenText, pairwise_outcomes, work_judgments, written_texts
 from exporters.card import ProtocolFacts
+from exporters.formats import export_formats
+from exporters.groups import deciding_hashes
 from exporters.labels import LABELS, Label, Vote
 from exporters.settings import ReleaseSettings
 from exporters.splits import side_of, split_key
@@ -69,6 +71,23 @@ class SelectedText:
     protocol: str
 
 
+class SelectedJudgment(NamedTuple):
+    """One whole judgment of the release to be, whether a row rests on it or not."""
+
+    judgment: int
+    item: int
+    split: str
+
+
+@dataclass
+class Cluster:
+    """Items of the selection that lie on one side together: how many, their prompts, and the first of them."""
+
+    first: int
+    items: int = 0
+    prompts: set[str] = field(default_factory=set)
+
+
 @dataclass
 class Selection:
     """Rows and texts in the order of batch and item, and what the card tells of them.
@@ -80,6 +99,8 @@ class Selection:
 
     rows: list[SelectedRow] = field(default_factory=list)
     texts: list[SelectedText] = field(default_factory=list)
+    whole: list[SelectedJudgment] = field(default_factory=list)
+    """Every judgment of the items, when a format asks for whole judgments; by item, then by id."""
     dropped: Counter[str] = field(default_factory=Counter)
     items: int = 0
     judgments: int = 0
@@ -93,6 +114,21 @@ class Selection:
     protocols: tuple[ProtocolFacts, ...] = ()
     audit_position: int = 0
     audit_waiting: list[int] = field(default_factory=list)
+    deciding: dict[int, str] = field(default_factory=dict)
+    """`exporters.groups.deciding_hashes`."""
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    """By the prompt hash that decides the side."""
+
+    def splits(self, settings: ReleaseSettings) -> tuple[tuple[str, int, int], ...]:
+        """(side, rows with texts and whole judgments, prompts) for every side of the settings, also the empty ones."""
+        sides = Counter(row.split for row in self.rows)
+        sides.update(text.split for text in self.texts)
+        sides.update(judgment.split for judgment in self.whole)
+        return tuple((side, sides[side], len(self.prompts.get(side, ()))) for side, _ in settings.shares)
+
+    def largest_cluster(self) -> int:
+        """The number of its items."""
+        return max((cluster.items for cluster in self.clusters.values()), default=0)
 
 
 @contextmanager
@@ -111,7 +147,11 @@ def releasable_judgments(project: Project) -> QuerySet[Judgment]:
     """
     asked = ConsentText.objects.filter(project=project, created_at__lte=OuterRef("created_at"))
     agreed = Consent.objects.filter(consent_text__project=project, annotator=OuterRef("annotator"))
-    return work_judgments(project).filter(~Exists(asked) | Exists(agreed))
+    # What was erased says nothing any more; an answer of another kind has no such row, so the join finds null.
+    kept = work_judgments(project).filter(
+        demonstration_answer__erased_at__isnull=True, critique_answer__erased_at__isnull=True
+    )
+    return kept.filter(~Exists(asked) | Exists(agreed))
 
 
 def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[Item]:
@@ -128,6 +168,7 @@ def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
     """Everything that the release holds, as of one moment. Call it outside any transaction: it opens its own."""
     selection = Selection()
     with one_moment():
+        selection.deciding = deciding_hashes(project, settings)
         items = releasable_items(project, settings).select_related("batch__protocol")
         key = split_key(project.split_seed, settings.seed)
         reader = items.defer("prompt", "metadata").iterator(chunk_size=ITEMS_AT_ONCE)
@@ -149,13 +190,14 @@ class Maker(NamedTuple):
     annotator: int
     is_simulated: bool
     guideline: int
+    item: int
 
 
 def judgment_makers(project: Project, items: Sequence[Item]) -> dict[int, Maker]:
     """The releasable judgments of some items, by id."""
     rows = releasable_judgments(project).filter(item__in=items)
-    facts = rows.values_list("pk", "annotator_id", "annotator__is_simulated", "guideline__number")
-    return {pk: Maker(annotator, is_simulated, guide) for pk, annotator, is_simulated, guide in facts}
+    facts = rows.values_list("pk", "annotator_id", "annotator__is_simulated", "guideline__number", "item_id")
+    return {pk: Maker(person, simulated, guide, item) for pk, person, simulated, guide, item in facts}
 
 
 def select_chunk(
@@ -175,19 +217,32 @@ def select_chunk(
     if settings.labels != "reference":
         for text in written_texts(Judgment.objects.filter(pk__in=makers)):
             texts[text.item].append(text)
+    whole: dict[int, list[int]] = defaultdict(list)
+    if settings.labels != "reference" and any(
+        export_formats.get(key).reads_judgments for key in settings.formats
+    ):
+        for judgment in sorted(makers):
+            whole[makers[judgment].item].append(judgment)
     used: set[int] = set()
     for item in items:
-        side = side_of(item.prompt_hash, key, settings.shares)
+        deciding = selection.deciding.get(item.pk, item.prompt_hash)
+        side = side_of(deciding, key, settings.shares)
         found = list(item_rows(item, completions[item.pk], votes, settings, side, selection.dropped))
         written = item_texts(item, texts[item.pk], settings, side)
-        if not found and not written:
+        judgments = whole[item.pk] if len(whole[item.pk]) >= settings.min_judgments else []
+        if not found and not written and not judgments:
             continue
         selection.rows += found
         selection.texts += written
+        selection.whole += [SelectedJudgment(judgment, item.pk, side) for judgment in judgments]
+        used.update(judgments)
         used.update(text.judgment for text in written)
         selection.items += 1
         selection.batches[item.batch.protocol_id].add(item.batch.number)
         selection.prompts[side].add(item.prompt_hash)
+        cluster = selection.clusters.setdefault(deciding, Cluster(item.pk))
+        cluster.items += 1
+        cluster.prompts.add(item.prompt_hash)
         selection.languages |= {item.language} - {""}
         used.update(judgment for row in found for judgment in row.judgment_ids)
     selection.judgments += len(used)
@@ -258,11 +313,12 @@ def label_rows(
         orders.append((second, first))
     protocol = item.batch.protocol
     # By judgment, several rows of one pair exist; otherwise the pair alone is a name that stays.
-    suffix = f"-{label.judgments[0]}" if settings.labels == "every" else ""
+    judgment = label.judgments[0] if settings.labels == "every" else None
     for number, (chosen, rejected) in enumerate(orders):
         pair = (second, first) if number else (first, second)
+        positions = (pair[0].position, pair[1].position)
         yield SelectedRow(
-            id=f"{item.batch.number}-{item.number}-{pair[0].position}-{pair[1].position}{suffix}",
+            id=row_id(item.batch.number, item.number, positions, judgment),
             item=item.pk,
             external_id=item.external_id,
             chosen=chosen.pk,
@@ -274,6 +330,12 @@ def label_rows(
             judgment_ids=label.judgments,
             content_hash=row_hash(item, chosen, rejected),
         )
+
+
+def row_id(batch: int, item: int, positions: tuple[int, int], judgment: int | None) -> str:
+    """The name of a row: numbers of batch and item, and positions of both completions, the earlier one first but
+    in the second row of a tie. The judgment is named where each has a row of its own (labels every)."""
+    return f"{batch}-{item}-{positions[0]}-{positions[1]}" + ("" if judgment is None else f"-{judgment}")
 
 
 def row_hash(item: Item, chosen: Completion, rejected: Completion) -> str:

@@ -17,6 +17,7 @@ from comparisons.models import (
     PairwiseAnswer,
     RankingAnswer,
     RatingAnswer,
+    RatingChoice,
     SpanMark,
 )
 
@@ -118,17 +119,24 @@ def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
 def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
     """By judgment id, what was answered for each criterion.
 
-    Pairwise: {"preference", "tie_reason"?}; ranking and rating: one number for each completion, by position.
-    Marks in the text stand under "spans". Written answers stand whole under the key overall: {"text"} of a
-    demonstration; {"completion", "principles", "critique", "revision"} of a critique, its completion by position
-    and the keys of the broken principles. What was erased is {"erased": true} beside what is left.
+    Pairwise: {"preference", "tie_reason"?}, and under "turns" a list of the same for the turns of two conversations;
+    ranking and rating: one number for each completion, by position; None: the criterion does not apply to it.
+    Marks in the text stand under "spans", an overall choice after rating, by position, under "choice":
+    {"completion"}. Written answers stand whole under the key overall: {"text"} of a demonstration; {"completion",
+    "principles", "critique", "revision"} of a critique, its completion by position and the keys of the broken
+    principles. What was erased is {"erased": true} beside what is left.
     """
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     pairwise = PairwiseAnswer.objects.filter(judgment__in=judgments)
-    for pk, key, preference, reason in pairwise.values_list(
-        "judgment_id", "criterion__key", "preference", "tie_reason"
+    in_order = pairwise.order_by("judgment_id", F("turn").asc(nulls_first=True), "pk")
+    for pk, key, turn, preference, reason in in_order.values_list(
+        "judgment_id", "criterion__key", "turn", "preference", "tie_reason"
     ):
-        found[pk][key] = {"preference": preference} | ({"tie_reason": reason} if reason else {})
+        said = {"preference": preference} | ({"tie_reason": reason} if reason else {})
+        if turn is None:
+            found[pk][key] = said
+        else:
+            found[pk].setdefault("turns", []).append(said)
     for model, value in ((RankingAnswer, "rank"), (RatingAnswer, "value")):
         rows = model._default_manager.filter(judgment__in=judgments).order_by("completion__position")
         for pk, key, number in rows.values_list("judgment_id", "criterion__key", value):
@@ -139,6 +147,9 @@ def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
     ):
         mark = {"completion": position, "start": start, "end": end, "type": kind}
         found[pk].setdefault("spans", []).append(mark)
+    choices = RatingChoice.objects.filter(judgment__in=judgments)
+    for pk, position in choices.values_list("judgment_id", "completion__position"):
+        found[pk]["choice"] = {"completion": position}
     for pk, written in written_answers(judgments):
         found[pk]["overall"] = written
     return found

@@ -8,6 +8,11 @@ urlpatterns = [
     path("projects/<slug:slug>/releases", views.releases, name="releases"),
     path("projects/<slug:slug>/releases/<str:version>", views.release, name="release"),
     path(
+        "projects/<slug:slug>/releases/<str:version>/compare/<str:other>",
+        views.compare_releases,
+        name="compare_releases",
+    ),
+    path(
         "projects/<slug:slug>/releases/<str:version>/files/<path:name>",
         views.release_file,
         name="release_file",

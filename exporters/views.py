@@ -1,6 +1,8 @@
 """Pages of the releases: list and form, one release with its card, and its files."""
 
 import json
+from itertools import pairwise
+from typing import Any
 
 import structlog
 from django.http import HttpResponse
@@ -15,10 +17,12 @@ from annotation.errors import Refused
 from annotation.models import Project
 from annotation.views.console import console_context
 from annotation.views.signed_in import SignedInRequest, signed_in
-from exporters.access import access_release, access_release_file
-from exporters.card import settings_words
+from exporters.access import access_comparison, access_release, access_release_file
+from exporters.card import dropped_words, settings_words
+from exporters.compare import ROWS_SHOWN, comparison
 from exporters.forms import ReleaseForm
 from exporters.models import Release
+from exporters.preview import preview_release
 from exporters.selectors import card_of, failure_of, release_files, release_job, releases_of, sides_of
 from exporters.sending import file_response
 from exporters.services import start_release
@@ -31,13 +35,16 @@ log = structlog.get_logger()
 @never_cache
 @signed_in
 def releases(request: SignedInRequest, slug: str) -> HttpResponseBase:
-    """The list, newest first, and below it the form; a POST cuts a release and leads to its page."""
+    """The list, newest first, and below it the form; a POST cuts a release and leads to its page, or counts first."""
     project = access_project(request.user, slug, Role.ENGINEER)
     if request.method != "POST":
         return list_page(request, project, ReleaseForm(project=project))
     form = ReleaseForm(request.POST, project=project)
     if form.is_valid():
         try:
+            if "preview" in request.POST:
+                counts = preview_release(project, form.settings())
+                return list_page(request, project, form, preview=counts)
             release, _ = start_release(
                 project=project,
                 actor=request.user,
@@ -52,12 +59,22 @@ def releases(request: SignedInRequest, slug: str) -> HttpResponseBase:
 
 
 def list_page(
-    request: SignedInRequest, project: Project, form: ReleaseForm, status: int = 200
+    request: SignedInRequest,
+    project: Project,
+    form: ReleaseForm,
+    status: int = 200,
+    preview: dict[str, Any] | None = None,
 ) -> HttpResponse:
     found = list(releases_of(project)[:RELEASES_SHOWN])
+    frozen = [release for release in found if release.state == Release.State.FROZEN]
+    earlier = {later.pk: release.version for later, release in pairwise(frozen)}
     context = console_context(request, project, "releases") | {
-        "releases": [(release, settings_words(release.settings)) for release in found],
+        "releases": [
+            (release, settings_words(release.settings), earlier.get(release.pk)) for release in found
+        ],
         "form": form,
+        "preview": preview,
+        "dropped": dropped_words(preview["dropped_pairs"]) if preview else [],
     }
     return render(request, "exporters/releases.html", context, status=status)
 
@@ -85,6 +102,26 @@ def release(request: SignedInRequest, slug: str, version: str) -> HttpResponseBa
             "format": found.settings["formats"][0],
         }
     return render(request, "exporters/release.html", context)
+
+
+@require_safe
+@never_cache
+@signed_in
+def compare_releases(request: SignedInRequest, slug: str, version: str, other: str) -> HttpResponseBase:
+    """What changed from the earlier of two releases to the later."""
+    try:
+        before, after = access_comparison(request.user, slug, version, other)
+    except Refused as refusal:
+        project = access_project(request.user, slug, Role.ENGINEER)
+        context = console_context(request, project, "releases") | {"refusal": refusal.detail}
+        return render(request, "exporters/compare.html", context, status=refusal.status)
+    context = console_context(request, after.project, "releases") | {
+        "before": before,
+        "after": after,
+        "found": comparison(before, after),
+        "shown": ROWS_SHOWN,
+    }
+    return render(request, "exporters/compare.html", context)
 
 
 @require_safe

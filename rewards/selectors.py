@@ -27,7 +27,7 @@ class ReleasePairs:
 def release_pairs(release: Release) -> ReleasePairs:
     """The training and test pairs of a frozen release, without ties and without pairs of equal texts.
 
-    The release splits by the exact prompt. A training pair whose prompt is in the test part but for white
+    A release may split by the exact prompt alone. A training pair whose prompt is in the test part but for white
     space or letter case is left out, so that nothing leaks.
     """
     rows = (

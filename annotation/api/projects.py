@@ -25,6 +25,8 @@ class ProtocolInput(serializers.Serializer[Any]):
     overlap = serializers.IntegerField(required=False, min_value=1, max_value=100)
     ties = serializers.BooleanField(required=False)
     top = serializers.IntegerField(required=False, min_value=1, max_value=7)
+    per_turn = serializers.BooleanField(required=False)
+    choice = serializers.BooleanField(required=False)
 
 
 class ProjectInput(serializers.Serializer[Any]):
@@ -57,8 +59,17 @@ def project_json(project: Project, roles: set[str]) -> dict[str, Any]:
             "overlap": protocol.overlap,
             "ties": protocol.ties_allowed,
             "top": protocol.top,
+            "per_turn": protocol.per_turn,
+            "choice": protocol.has_choice,
             "criteria": [
-                {"key": c.key, "name": c.name, "question": c.question, "low": c.low, "high": c.high}
+                {
+                    "key": c.key,
+                    "name": c.name,
+                    "question": c.question,
+                    "low": c.low,
+                    "high": c.high,
+                    "optional": c.is_optional,
+                }
                 for c in protocol.criteria.order_by("position")
             ],
         },

@@ -88,6 +88,8 @@ def protocol_json(protocol_id: int) -> dict[str, Any]:
         "kind": protocol.kind,
         "points": protocol.points,
         "ties": protocol.ties_allowed,
+        "per_turn": protocol.per_turn,
+        "choice": protocol.has_choice,
         "criteria": [
             {
                 "key": c.key,
@@ -97,6 +99,7 @@ def protocol_json(protocol_id: int) -> dict[str, Any]:
                 "high": c.high,
                 "ties": c.ties_allowed,
                 "anchors": c.anchors,
+                "optional": c.is_optional,
             }
             for c in criteria_of(protocol_id)
         ],

@@ -79,6 +79,10 @@ class ProtocolVersion(models.Model):
     ties_allowed = models.BooleanField()
     top = models.PositiveSmallIntegerField(null=True)
     """Of a ranking: so many completions have to be placed, the best ones; null: all of them."""
+    per_turn = models.BooleanField(default=False, db_default=False)
+    """Of pairwise: two conversations are compared turn by turn before they are compared as wholes."""
+    has_choice = models.BooleanField(default=False, db_default=False)
+    """Of a rating: whether people may say at the end which completion they would choose."""
     created_at = models.DateTimeField()
     created_by = models.ForeignKey("annotation.User", on_delete=models.PROTECT, related_name="+")
 
@@ -112,6 +116,8 @@ class Criterion(models.Model):
     ties_allowed = models.BooleanField()
     anchors = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     """Wording of each point from low to high; empty or exactly one a point."""
+    is_optional = models.BooleanField(default=False, db_default=False)
+    """Of a rating: whether "not applicable" is an answer."""
 
     class Meta:
         ordering = ["protocol", "position"]

@@ -143,7 +143,9 @@ class Found:
 def found_slot(annotator: Membership, assignment: Assignment, submission: Submission) -> Found:
     """Locks the annotator, then the slot."""
     wanted = (assignment.pk, annotator.pk, submission.submission_id)
-    reads_text = judgment_kinds.get(assignment.batch.protocol.kind).reads_text
+    protocol = assignment.batch.protocol
+    # How many turns there are to answer stands in the text alone.
+    reads_text = judgment_kinds.get(protocol.kind).reads_text or protocol.per_turn
     statement = sql.FIND_SLOT_AND_TEXT if reads_text else sql.FIND_SLOT
     row = statement.rows(*wanted, before=lock_of(annotator))[0]
     slot = SLOT.load(row[: SLOT.width])

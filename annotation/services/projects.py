@@ -111,6 +111,8 @@ def publish_protocol(
             overlap=spec.overlap,
             ties_allowed=spec.ties_allowed,
             top=spec.top,
+            per_turn=spec.per_turn,
+            has_choice=spec.has_choice,
             created_at=now,
             created_by=actor,
         )
@@ -125,6 +127,7 @@ def publish_protocol(
                 high=criterion.high,
                 ties_allowed=criterion.ties_allowed,
                 anchors=list(criterion.anchors),
+                is_optional=criterion.is_optional,
             )
             for position, criterion in enumerate(spec.criteria)
         )

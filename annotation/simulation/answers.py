@@ -31,6 +31,7 @@ class Task:
         contents = [completion["content"] for completion in item["completions"]]
         self.labels: list[str] = [completion["label"] for completion in item["completions"]]
         self.criteria: Sequence[Mapping[str, Any]] = lease["protocol"]["criteria"]
+        self.has_choice: bool = lease["protocol"].get("choice", False)
         self.key = content_key(item["prompt"], contents)
         texts = [" ".join(m["content"] for m in messages(content, "assistant")) for content in contents]
         self.screen = Screen(
@@ -39,6 +40,13 @@ class Task:
         self.texts: list[str] = texts
         self.asked: str = messages(item["prompt"], "user")[-1]["content"]
         self.words = sum(len(text.split()) for text in texts)
+        self.turns = _turns_asked(contents) if lease["protocol"].get("per_turn") else 0
+
+
+def _turns_asked(contents: Sequence[Any]) -> int:
+    """How many turns of the assistant both completions have; 0 for two single replies."""
+    counts = [sum(m["role"] == "assistant" for m in messages(content, "assistant")) for content in contents]
+    return min(counts) if max(counts) > 1 else 0
 
 
 Perceived = Mapping[str, Sequence[float]]
@@ -69,10 +77,12 @@ def _pairwise(
                 "strength": abs(preference),
             }
     answer = verdicts.pop("overall")
+    # Made-up people see a whole and no turns: each turn is as good to them as the whole.
+    turns = [dict(answer) for _ in range(task.turns)]
     if "tie" in answer:
         known = truth.tie_reason if truth else ""
         answer["tie"] = known or rng.choice(["both_good", "both_poor", "nearly_identical"])
-    return answer | ({"criteria": verdicts} if verdicts else {})
+    return answer | ({"criteria": verdicts} if verdicts else {}) | ({"turns": turns} if turns else {})
 
 
 def _ranking(task: Task, perceived: Perceived, truth: ItemTruth | None, rng: random.Random) -> dict[str, Any]:
@@ -93,6 +103,7 @@ def _ranking(task: Task, perceived: Perceived, truth: ItemTruth | None, rng: ran
 
 
 def _rating(task: Task, perceived: Perceived, truth: ItemTruth | None, rng: random.Random) -> dict[str, Any]:
+    """Every criterion applies. The best overall is chosen, unless two seem alike."""
     ratings: dict[str, dict[str, int]] = {}
     for index, label in enumerate(task.labels):
         ratings[label] = {}
@@ -100,7 +111,12 @@ def _rating(task: Task, perceived: Perceived, truth: ItemTruth | None, rng: rand
             low, high = criterion["low"], criterion["high"]
             share = min(max(perceived[criterion["key"]][index], 0.0), 1.0)
             ratings[label][criterion["key"]] = low + round(share * (high - low))
-    return {"ratings": ratings}
+    answer: dict[str, Any] = {"ratings": ratings}
+    if task.has_choice and len(task.labels) > 1:
+        (second, _), (best, label) = sorted(zip(perceived["overall"], task.labels, strict=True))[-2:]
+        if best - second >= SAME:
+            answer["choice"] = label
+    return answer
 
 
 OPENINGS = ("In short: ", "Here is how I would put it. ", "Let me answer that. ", "")
@@ -161,7 +177,7 @@ def _other_rating(lease: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[s
     criterion = next(c for c in lease["protocol"]["criteria"] if c["key"] == "overall")
     label, ratings = next(iter(answer["ratings"].items()))
     value = ratings["overall"]
-    other = value + 1 if value < criterion["high"] else value - 1
+    other = criterion["low"] if value is None else value + 1 if value < criterion["high"] else value - 1
     return {**answer, "ratings": {**answer["ratings"], label: {**ratings, "overall": other}}}
 
 

@@ -14,6 +14,7 @@ from annotation.kinds import FieldError
 
 SENTENCES = [
     # With a gap: found by their shape, the narrower one first.
+    gettext_noop("Please answer turn %(number)s."),
     gettext_noop("Please answer %(name)s."),
     gettext_noop("Please place at least %(number)s, the best first."),
     gettext_noop("Please place %(labels)s."),

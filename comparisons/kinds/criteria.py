@@ -9,6 +9,8 @@ from annotation.kinds import CriterionSpec, ProtocolSpec
 from comparisons.kinds.checks import Problems, dotted, spoken
 
 OVERALL = "overall"
+CHOICE = "choice"
+"""Which of several rated completions somebody would choose; in comparisons it stands where a criterion's key stands."""
 DEFAULT_OVERLAP = 3
 MAX_OVERLAP = 100
 MAX_CRITERIA = 20
@@ -38,13 +40,15 @@ class ScaleRules:
     overall_question: str
     criterion_question: str
     """With one place for the criterion's name."""
+    has_optional: bool = False
+    """Whether a criterion may be `optional`: "not applicable" is an answer then."""
 
 
 def read_protocol(settings: Mapping[str, Any], kind: str, rules: ScaleRules) -> ProtocolSpec:
     """Check `settings` and fill in every default. Raises AnswerError with dotted fields.
 
-    `criteria` may hold names, or objects {key, name, question?, points?, anchors?}. `overall` is added
-    when it is missing and always comes last.
+    `criteria` may hold names, or objects {key, name, question?, points?, anchors?, optional?}. `overall` is
+    added when it is missing and always comes last.
     """
     problems = Problems()
     allowed = ["kind", "criteria", "overlap"]
@@ -131,6 +135,7 @@ def _read_criterion(
     else:
         name_field = dotted(field, "name")
     allowed = ["key", "name", "question"] + (["points", "anchors"] if rules.points else [])
+    allowed += ["optional"] if rules.has_optional else []
     given = problems.mapping(entry, field, allowed)
     if not given:
         return None
@@ -159,6 +164,10 @@ def _read_criterion(
     low, high = (None, None) if points is None else rules.bounds(points, is_overall)
     name = (name[:1].upper() + name[1:]) if name else key
     asks = rules.overall_question if is_overall else rules.criterion_question.format(name=name.lower())
+    optional = given.get("optional", False) if rules.has_optional else False
+    if not isinstance(optional, bool):
+        problems.add(dotted(field, "optional"), "not_a_boolean", "Send true or false.")
+        optional = False
     question = given.get("question")
     if question is None:
         question = HINTS.get(key, asks)
@@ -175,6 +184,7 @@ def _read_criterion(
             points,
             problems,
         ),
+        is_optional=optional,
     )
 
 

@@ -5,6 +5,7 @@ from comparisons.models.answers import (
     PairwiseAnswer,
     RankingAnswer,
     RatingAnswer,
+    RatingChoice,
     SpanMark,
 )
 from comparisons.models.statistics import Statistic
@@ -18,6 +19,7 @@ __all__ = [
     "PairwiseAnswer",
     "RankingAnswer",
     "RatingAnswer",
+    "RatingChoice",
     "SpanMark",
     "Statistic",
 ]

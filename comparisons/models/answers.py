@@ -12,7 +12,11 @@ IMMUTABLE = pgtrigger.Update | pgtrigger.Delete
 
 
 class PairwiseAnswer(models.Model):
-    """Which of two completions is better on one criterion, with the order on the screen undone."""
+    """Which of two completions is better on one criterion, with the order on the screen undone.
+
+    A row without `turn` is about the whole completions, and is what statistics and releases read. Under a protocol
+    that asks by turn, the overall criterion has a row more for each turn of the two conversations.
+    """
 
     class TieReason(models.TextChoices):
         BOTH_GOOD = "both_good", "Both good"
@@ -28,12 +32,18 @@ class PairwiseAnswer(models.Model):
     preference = models.SmallIntegerField()
     """−4…4, narrowed by the criterion's scale. Negative: completion 0 is better; 0: about the same."""
     tie_reason = models.CharField(max_length=16, choices=TieReason, blank=True)
+    turn = models.PositiveSmallIntegerField(null=True)
+    """Which turn of the assistant, from 1; null: the whole."""
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["judgment", "criterion"],
-                name="pairwiseanswer_one_per_criterion",
+                fields=["judgment", "criterion", "turn"],
+                name="pairwiseanswer_one_per_criterion_and_turn",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(turn__isnull=True) | Q(turn__gte=1), name="pairwiseanswer_turn_from_one"
             ),
             models.CheckConstraint(
                 condition=Q(preference__gte=-4, preference__lte=4),
@@ -51,7 +61,8 @@ class PairwiseAnswer(models.Model):
         triggers = [pgtrigger.Protect(name="pairwiseanswer_immutable", operation=IMMUTABLE)]
 
     def __str__(self) -> str:
-        return f"{self.preference:+d} on criterion {self.criterion_id}"
+        where = f", turn {self.turn}" if self.turn else ""
+        return f"{self.preference:+d} on criterion {self.criterion_id}{where}"
 
 
 class RankingAnswer(models.Model):
@@ -79,26 +90,73 @@ class RankingAnswer(models.Model):
 
 
 class RatingAnswer(models.Model):
-    """The value given to one completion on one criterion, within the criterion's low…high."""
+    """The value given to one completion on one criterion, within the criterion's low…high, or "not applicable".
+
+    Whoever finds that a criterion does not apply says so: a row without a value. No row at all means that nobody was
+    asked. A value that got lost on its way is neither, so a row says in a column of its own that it has none.
+    """
 
     judgment = models.ForeignKey(
         "annotation.Judgment", on_delete=models.PROTECT, related_name="rating_answers"
     )
     criterion = models.ForeignKey("annotation.Criterion", on_delete=models.PROTECT, related_name="+")
     completion = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
-    value = models.SmallIntegerField()
+    value = models.SmallIntegerField(null=True)
+    """Null: the criterion does not apply. Then it counts in no mean, agreement or comparison."""
+    is_applicable = models.BooleanField(default=True, db_default=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["judgment", "criterion", "completion"],
                 name="ratinganswer_one_per_completion",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(is_applicable=True, value__isnull=False)
+                | Q(is_applicable=False, value__isnull=True),
+                name="ratinganswer_value_where_applicable",
+            ),
         ]
-        triggers = [pgtrigger.Protect(name="ratinganswer_immutable", operation=IMMUTABLE)]
+        triggers = [
+            pgtrigger.Protect(name="ratinganswer_immutable", operation=IMMUTABLE),
+            # What a check constraint cannot look up. Rows with a value never run it.
+            pgtrigger.Trigger(
+                name="ratinganswer_optional_only",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__is_applicable=False),
+                func="""
+                    IF NOT (SELECT is_optional FROM annotation_criterion WHERE id = NEW.criterion_id) THEN
+                        RAISE EXCEPTION 'Criterion % is not optional', NEW.criterion_id
+                            USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.value} on criterion {self.criterion_id}"
+        said = "n/a" if self.value is None else self.value
+        return f"{said} on criterion {self.criterion_id}"
+
+
+class RatingChoice(models.Model):
+    """The one completion that somebody would choose after rating several. No row: no choice was made.
+
+    It is apart from the criterion `overall`: a value for each completion by itself and a choice between them may
+    well contradict each other, and neither is corrected by the other.
+    """
+
+    judgment = models.OneToOneField(
+        "annotation.Judgment", on_delete=models.PROTECT, related_name="rating_choice"
+    )
+    completion = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="ratingchoice_immutable", operation=IMMUTABLE)]
+
+    def __str__(self) -> str:
+        return f"completion {self.completion_id} chosen"
 
 
 class SpanMark(models.Model):

@@ -66,7 +66,10 @@ def choices_of(judgments: QuerySet[Judgment], criterion: str = OVERALL) -> Choic
     """Pairwise answers of `judgments` to `criterion`. Where the scale changed with the protocol, those on the scale
     that most of them have: answers on different scales are never mixed."""
     answers = PairwiseAnswer.objects.filter(
-        judgment__in=judgments, criterion__key=criterion, criterion__protocol__kind="pairwise"
+        judgment__in=judgments,
+        criterion__key=criterion,
+        criterion__protocol__kind="pairwise",
+        turn__isnull=True,
     )
     scales: Counter[int] = Counter(
         {bound: n for bound, n in answers.values_list("criterion__high").annotate(n=Count("pk")) if bound}

@@ -26,7 +26,9 @@ def gold_answers(project: Project) -> dict[int, list[bool]]:
     judged = Judgment.objects.current().filter(batch__project=project, assignment__purpose="gold")
     rows = (
         PairwiseAnswer.objects.filter(
-            judgment__in=judged, judgment__item__gold_answers__criterion=F("criterion")
+            judgment__in=judged,
+            turn__isnull=True,
+            judgment__item__gold_answers__criterion=F("criterion"),
         )
         .order_by("judgment__created_at", "judgment_id")
         .values_list(
@@ -58,7 +60,9 @@ def repeated_answers(project: Project) -> dict[int, list[bool]]:
             first,
             judgment__in=repeats,
             criterion__key=OVERALL,
+            turn__isnull=True,
             judgment__assignment__repeats__judgments__pairwise_answers__criterion=F("criterion"),
+            judgment__assignment__repeats__judgments__pairwise_answers__turn__isnull=True,
         )
         .order_by("judgment__created_at", "judgment_id")
         .values_list(

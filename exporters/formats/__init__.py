@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -17,6 +18,9 @@ Messages = list[dict[str, str]]
 """[{"role", "content"}, …], oldest first."""
 Record = dict[str, Any]
 
+MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+"""The Arrow type of a conversation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -24,16 +28,22 @@ class Pair:
 
     `id` is stable from release to release, `item` is the id that came with the data. `strength` is 0 for a tie
     that is kept in both orders and None for a label without one (see `ReleaseRow.strength`); `judgments` is the
-    number of judgments that the label rests on.
+    number of judgments that the label rests on. `group` is the same for all pairs of one item; the keys name a
+    text within the release: "1-4-0" is the first completion of item 4 of batch 1, "1-4-written-17" the revision of
+    judgment 17. `is_swapped`: the chosen text was imported after the rejected one, or is a revision of it.
     """
 
     id: str
+    group: str
     item: str
     split: str
     protocol: str
     prompt: Messages
     chosen: Messages
     rejected: Messages
+    chosen_key: str
+    rejected_key: str
+    is_swapped: bool
     strength: float | None
     judgments: int
 
@@ -43,16 +53,82 @@ class Text:
     """One text that somebody wrote, as the completion of its prompt.
 
     `source` is "demonstration" or "revision". A revision stands in the place of the completion's last message;
-    where nothing was found to be broken it may be the completion as it was.
+    where nothing was found to be broken it may be the completion as it was. `group`: see `Pair`.
     """
 
     id: str
+    group: str
     item: str
     split: str
     protocol: str
     prompt: Messages
     completion: Messages
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A completion of an item. `settings` are those it was sampled with, as they came with the data."""
+
+    position: int
+    model: str
+    settings: dict[str, Any]
+    messages: Messages
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A criterion of a protocol; `low` and `high` bound its stored value, None where it has no scale (ranking)."""
+
+    key: str
+    name: str
+    question: str
+    low: int | None
+    high: int | None
+    ties_allowed: bool
+    anchors: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One whole judgment with what it was about.
+
+    `answers` are those of `exporters.stream.answers_of`: signed, in the order of import, with the order on the
+    screen undone. `display_order[0]` is the position of the completion that was shown as A. `note` is empty where
+    nothing was noted, and where it was erased.
+    """
+
+    id: str
+    group: str
+    judgment: int
+    supersedes: int | None
+    split: str
+    batch: int
+    item: str
+    language: str
+    category: str
+    reference: int | None
+    metadata: dict[str, Any]
+    prompt: Messages
+    completions: list[Candidate]
+    annotator: str
+    is_simulated: bool
+    kind: str
+    points: int | None
+    protocol_version: int
+    guideline_version: int
+    criteria: list[Scale]
+    answers: dict[str, Any]
+    display_order: list[int]
+    active_seconds: float | None
+    confidence: int | None
+    note: str
+    read_to_end: list[str]
+    created_at: datetime
+
+    @property
+    def protocol(self) -> str:
+        return f"{self.kind} v{self.protocol_version}"
 
 
 class ReleaseContent(Protocol):
@@ -64,6 +140,13 @@ class ReleaseContent(Protocol):
 
     def texts(self) -> Iterator[Text]:
         """Every text that was written, in the order of the release."""
+
+    def judgments(self) -> Iterator[Judged]:
+        """Every judgment of the items, whether a label rests on it or not, by item and then by id. Empty unless a
+        format of the release says `reads_judgments`."""
+
+    def warn(self, what: str) -> None:
+        """Count one record for the warnings of card and manifest, which read "3 records {what}"."""
 
 
 class ExportFormat(Protocol):
@@ -79,12 +162,21 @@ class ExportFormat(Protocol):
     """The column that the card's example prints."""
     tag: str
     """Its tag on the card's front matter."""
+    note: str
+    """For the card: how its records follow from the rows of a release; empty where they are the same."""
+    refusal: str
+    """Why no release can be cut in this format; empty: it can."""
+    reads_judgments: bool
+    """Whether it reads `ReleaseContent.judgments`."""
+    holds_words: bool
+    """Whether a record may hold what an annotator wrote, so that erasure has to reach the files."""
     columns: Mapping[str, str]
     """Each column with its meaning, in the order of the schema; printed in the card."""
     schema: pa.Schema
 
     def records(self, content: ReleaseContent) -> Iterator[tuple[str, Record]]:
-        """(side of the split, record); every record has exactly the columns of `schema`, none of them null."""
+        """(side of the split, record); every record has exactly the columns of `schema`, none of them null in
+        a format that a trainer reads."""
 
 
 export_formats: Registry[ExportFormat] = Registry("export format")

@@ -16,10 +16,10 @@ export function activate(index) {
 
 export const activateNamed = (key) => activate(questions.findIndex((question) => question.dataset.q === key));
 
-/** The nearest shown question in the direction of `by`; on phones folded criteria count as shown. */
+/** The nearest shown question in the direction of `by`; folded criteria and other turns count as shown. */
 export function step(by) {
   for (let i = active + by; i >= 0 && i < questions.length; i += by) {
-    if (isVisible(questions[i]) || questions[i].closest("#crits")) return activate(i), true;
+    if (isVisible(questions[i]) || questions[i].closest("#crits, #turns, #whole[hidden]")) return activate(i), true;
   }
   return true;
 }
@@ -66,8 +66,8 @@ function count() {
 
 document.addEventListener("change", (event) => {
   const radio = event.target;
-  if (radio.matches(".scale input")) $("#now").textContent = radio.getAttribute("aria-label");
-  if (!radio.matches(".tie-why input") && radio.matches(".scale input:not(.ov-t)"))
+  if (radio.matches("[class^=ov-]")) $("#now").textContent = radio.getAttribute("aria-label");
+  if (radio.matches("[class^=ov-]:not(.ov-t)"))
     $$(".tie-why :checked").forEach((reason) => (reason.checked = false));
   count();
   ask("changed");

@@ -1,7 +1,7 @@
 // The rating screen. Marks count code points of `.source`, whose text is the stored text, character by character.
 import { register } from "./kinds.js";
 import { $, $$, said, say } from "./page.js";
-import { activateNamed } from "./questions.js";
+import { activateNamed, answer } from "./questions.js";
 import { scroller, toggleView } from "./reading.js";
 
 let isWalking = false;
@@ -10,6 +10,8 @@ let chosen = null;
 let pending = null;
 let sentences = [];
 let at = 0;
+let hadUnrated = false;
+let pressed = "";
 
 const size = (text) => [...text].length;
 const openCard = () => $(".rate:has([open])");
@@ -23,18 +25,28 @@ const isSame = (span) => (mark) => JSON.stringify(mark) === JSON.stringify({ ...
 const marked = () => marks().find(isSame(chosen));
 
 // Arrow keys answer on their way through a scale: nothing may move under them.
-document.addEventListener("keydown", ({ target, key }) => (isWalking = target.matches(".rate-q input") && /^Arrow| $/.test(key)), true);
+document.addEventListener(
+  "keydown",
+  ({ target, key }) => {
+    pressed = key;
+    isWalking = target.matches(".rate-q input") && /^Arrow| $/.test(key);
+  },
+  true,
+);
 
 function changed() {
   draw();
   const card = openCard();
-  const [next] = unrated();
+  const [unanswered] = unrated();
+  // What is asked last, and once: right after the last rating.
+  const next = unanswered ?? (hadUnrated && $(".rate-choice"));
+  hadUnrated = Boolean(unanswered);
   if (isWalking || !card || !next || unrated(card)[0]) return;
-  const fold = open(next);
+  const place = unanswered ? open(next) : next;
   // After the page has moved on.
   queueMicrotask(() => {
     activateNamed(next.dataset.q);
-    fold.scrollIntoView();
+    place.scrollIntoView({ block: unanswered ? "start" : "nearest" });
     say(said("next", $("#live").textContent, next.dataset.name));
   });
 }
@@ -184,8 +196,13 @@ function letter(l) {
 function start() {
   chosen = null;
   for (const fold of $$(".rate details")) Object.assign(fold, { open: false, name: "rate" });
+  hadUnrated = Boolean(unrated()[0]);
   open(unrated()[0] ?? $(".source"));
   draw();
 }
 
-register(["rating"], { start, changed, missing, letter });
+const key = (event) => event.key === "-" && !event.repeat && answer("-");
+// Where - needs no Shift and a digit does, that key counts as the digit, unless it is no value here.
+const digit = (d) => pressed === "-" && !$(`[data-active="true"] [data-digit="${d}"]`) && answer("-");
+
+register(["rating"], { start, changed, missing, letter, digit, key });

@@ -262,6 +262,7 @@ function start() {
   ask("start");
   // Before it is asked for: an import that failed once is not tried again.
   if ($("#differences-button")) import("./differences.js");
+  if ($("#turns")) import("./turns.js");
   if ($(".go, .hl, .formula")) import("./reading_aids.js");
   $("#still").hidden = true;
   watchLease(judge().dataset.left);

@@ -30,7 +30,12 @@ def screen_for(kind: JudgmentKind, protocol: dict[str, Any], order: Sequence[int
     """A screen of unsaved rows: completion positions in `order`, so order[0] is A."""
     spec = kind.protocol(protocol)
     version = ProtocolVersion(
-        kind=spec.kind, points=spec.points, overlap=1, ties_allowed=spec.ties_allowed, top=spec.top
+        kind=spec.kind,
+        points=spec.points,
+        overlap=1,
+        ties_allowed=spec.ties_allowed,
+        top=spec.top,
+        has_choice=spec.has_choice,
     )
     criteria = [
         Criterion(
@@ -43,6 +48,7 @@ def screen_for(kind: JudgmentKind, protocol: dict[str, Any], order: Sequence[int
             high=criterion.high,
             ties_allowed=criterion.ties_allowed,
             anchors=list(criterion.anchors),
+            is_optional=criterion.is_optional,
         )
         for position, criterion in enumerate(spec.criteria)
     ]

@@ -67,14 +67,17 @@ def test_rankings_come_back_as_they_were_given(case: tuple[Screen, dict[str, Any
 @st.composite
 def rating_cases(draw: st.DrawFn) -> tuple[Screen, dict[str, Any]]:
     order = draw(st.integers(1, 4).flatmap(lambda size: st.permutations(range(size))))
-    screen = screen_for(RATING, {"criteria": ["Helpfulness", {"name": "Depth", "points": 3}]}, order)
+    criteria = ["Helpfulness", {"name": "Depth", "points": 3, "optional": True}]
+    screen = screen_for(RATING, {"criteria": criteria, "choice": True}, order)
+
+    def value(criterion: Criterion) -> int | None:
+        value = st.integers(criterion.low or 0, criterion.high or 0)
+        return draw(st.none() | value if criterion.is_optional else value)
+
     ratings = {
-        label: {
-            criterion.key: draw(st.integers(criterion.low or 0, criterion.high or 0))
-            for criterion in screen.criteria
-        }
-        for label in screen.labels
+        label: {criterion.key: value(criterion) for criterion in screen.criteria} for label in screen.labels
     }
+    choice = draw(st.none() | st.sampled_from(screen.labels)) if len(order) > 1 else None
 
     @st.composite
     def span(draw: st.DrawFn) -> dict[str, Any]:
@@ -85,7 +88,8 @@ def rating_cases(draw: st.DrawFn) -> tuple[Screen, dict[str, Any]]:
         return {"label": label, "start": start, "end": draw(st.integers(start + 1, length)), "type": kind}
 
     spans = draw(st.lists(span(), max_size=4, unique_by=lambda mark: tuple(mark.values())))
-    return screen, {"ratings": ratings} | ({"spans": spans} if spans else {})
+    answer: dict[str, Any] = {"ratings": ratings} | ({"spans": spans} if spans else {})
+    return screen, answer | ({"choice": choice} if choice else {})
 
 
 @pytest.mark.django_db
@@ -235,11 +239,17 @@ def test_a_form_with_an_answer_chosen_gives_that_answer_again(case: tuple[Screen
         for option in question.get("options", []):
             if option["checked"]:
                 fields[question["field"]] = str(option["value"])
+        not_applicable = question.get("not_applicable")
+        if not_applicable and not_applicable["checked"]:
+            fields[question["field"]] = not_applicable["value"]
         for reason in question.get("tie_reasons", []):
             if reason["checked"]:
                 fields[question["tie_field"]] = reason["value"]
         for rank in question.get("ranks", []):
             fields[rank["field"]] = str(rank["value"])
+    for option in context.get("choice", []):
+        if option["checked"]:
+            fields["choice"] = option["value"]
     expected = {key: value for key, value in answer.items() if key != "spans"}
     for entry in expected.get("criteria", {}).values():
         if "tie" in entry:  # the plain form asks for the reason of the overall tie only

@@ -95,7 +95,8 @@ def test_who_takes_what_stands_first_leans_and_the_others_do_not() -> None:
     assert lean.low is not None and lean.low > 15 and lean.p_adjusted is not None and lean.p_adjusted < 0.01
     for person in (first, second):
         other = figures["position", "overall", "", person.pk]
-        assert other.low is not None and other.high is not None and other.low < 0 < other.high
+        # The order of display is drawn anew each time.
+        assert other.value is not None and abs(other.value) < 30
     run = figures["longest_run", "", "", leaner.pk]
     assert run.value is not None and run.n == ITEMS
 
@@ -116,10 +117,10 @@ def test_without_judgments_every_figure_is_a_sentence() -> None:
 
 
 def test_gold_and_repeats_measure_the_person_and_count_as_nothing_else() -> None:
-    """20 work items with repeats, then 12 gold items (expected −2 ± 1): nine right, three beyond the tolerance."""
+    """40 work items with repeats, then 12 gold items (expected −2 ± 1): nine right, three beyond the tolerance."""
     world = make_world({"kind": "pairwise", "points": 7, "overlap": 1})
     person = world.member()
-    batch = world.batch(items=20, overlap=1)
+    batch = world.batch(items=40, overlap=1)
     for _ in range(12):
         lease = world.lease(person)
         world.submit(lease, answered(lease, 0))
@@ -205,9 +206,8 @@ def test_the_page_shows_figures_with_intervals_and_proposals(client: Client) -> 
     ac1 = Statistic.objects.get(name="gwet_ac1")
     assert f"[{ac1.low:.2f}, {ac1.high:.2f}]" in page
     assert f"Gwet’s AC1 {ac1.value:.2f}, 95% interval" in page
-    assert page.count("Propose to retrain: Leans to the response shown first") == 1
     row = page[page.index(f'/members/{leaner.pseudonym}"') :]
-    assert "Propose to" in row[: row.index("</tr>")]
+    assert "Propose to retrain: Leans to the response shown first" in row[: row.index("</tr>")]
     assert "Needs 10 gold answers, has 0." in page
     assert " style=" not in page
 

@@ -339,7 +339,15 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     for number in (1, 2, 3, 4, 5):
         watch.visit(lead, f"/projects/{slug}/batches/{batch.number}/items/{number}")
     assert lead.locator(".md").count() == len(TEXTS) + 1
-    for path in ("releases", f"releases/{release.version}", f"reward-runs/{run.pk}", "", "batches/1"):
+    compared = f"releases/{release.version}/compare/{release.version}"
+    for path in (
+        "releases",
+        f"releases/{release.version}",
+        compared,
+        f"reward-runs/{run.pk}",
+        "",
+        "batches/1",
+    ):
         watch.visit(engineer, f"/projects/{slug}/{path}".rstrip("/"))
     lead.goto(f"/projects/{slug}/batches/{batch.number}")
     lead.get_by_text("Close batch").click()
@@ -349,7 +357,13 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     annotators = {"home", "guide", "work", "done", "break", "task", "assignment", "corrections"}
     files = {"release_file"}
     pages = {name for name, rows in PAGES.items() if any(row.method == "GET" for row in rows)}
-    assert pages - annotators - files - seen == {"item", "releases", "release", "reward_run"}
+    assert pages - annotators - files - seen == {
+        "item",
+        "releases",
+        "release",
+        "compare_releases",
+        "reward_run",
+    }
     watch.tell("console")
 
 

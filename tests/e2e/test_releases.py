@@ -52,8 +52,9 @@ def test_the_pages_are_accessible_and_fit(
     world: World, open_page: OpenPage, size: tuple[int, int], theme: str
 ) -> None:
     cut(world)
+    cut(world, {"labels": "every"})
     page = open_page(world.member("engineer").user, size=size, theme=theme)
-    for rest in ("", "/1"):
+    for rest in ("", "/1", "/2/compare/1"):
         page.goto(f"/projects/{world.project.slug}/releases{rest}")
         assert faults(page) == []
         assert overflow(page) == 0

@@ -86,7 +86,7 @@ def test_a_release_from_the_request_to_its_manifest(world: World, api: Api) -> N
         assert file["sha256"] == hashlib.sha256(stored[file["name"]]).hexdigest()
         assert file["bytes"] == len(stored[file["name"]])
     job = api.client.get(f"/api/v1/jobs/{started.json()['job']}", headers=api.headers).json()
-    assert job["result"] == {"release": "1", "rows": 3, "splits": manifest["splits"]}
+    assert job["result"] == {"release": "1", "rows": 3, "splits": manifest["splits"], "warnings": []}
     listed = api.get("/releases").json()
     assert listed["next"] is None
     assert [(r["release"], r["state"], r["rows"]) for r in listed["results"]] == [("1", "frozen", 3)]

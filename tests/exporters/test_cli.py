@@ -153,7 +153,11 @@ def test_errors_are_one_line(world: World, concord: Concord, tmp_path: Path) -> 
         ),
         (
             ["pull", slug, "--cut", "--format", "csv"],
-            "Error: No format is called 'csv'; there are: preference, prompt-completion.",
+            (
+                "Error: No format is called 'csv'; there are: preference, preference-implicit, reward, "
+                "unpaired-preference, prompt-completion, messages, prompt-only, rankings, ratings, judgments, argilla, "
+                "openai, stepwise."
+            ),
         ),
         (["login", "127.0.0.1:9"], "Error: Cannot reach http://127.0.0.1:9: is the server running?"),
     ):

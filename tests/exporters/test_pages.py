@@ -22,6 +22,7 @@ FORM = {
     "validation": "0",
     "test": "20",
     "seed": "0",
+    "clusters": "near",
     "formats": "preference",
 }
 

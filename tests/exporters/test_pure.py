@@ -99,7 +99,7 @@ def test_an_empty_request_gets_the_documented_defaults() -> None:
         "filters": {"batches": [], "languages": [], "min_judgments": 1},
         "labels": "majority",
         "ties": "drop",
-        "split": {"train": 0.8, "test": 0.2, "seed": 0},
+        "split": {"train": 0.8, "test": 0.2, "seed": 0, "clusters": "near"},
         "formats": ["preference"],
     }
 
@@ -141,6 +141,8 @@ def test_reference_labels_need_no_judgment() -> None:
         ({"split": {"train": 0.8}}, "split"),
         ({"split": {"train": 0.8, "test": "0.2"}}, "split.test"),
         ({"split": {"train": 1, "seed": -1}}, "split.seed"),
+        ({"split": {"clusters": "none"}}, "split.clusters"),
+        ({"split": {"clusters": ["near"]}}, "split.clusters"),
         ({"split": {"train": 0.8, "holdout": 0.2}}, "split.holdout"),
         ({"label": "majority"}, "label"),
     ],

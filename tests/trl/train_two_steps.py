@@ -1,6 +1,6 @@
 """Loads a pulled folder as an engineer would and trains two steps with TRL. Runs in the TRL environment.
 
-    .venv-trl/bin/python tests/trl/train_two_steps.py FOLDER [reward] [dpo]
+    .venv-trl/bin/python tests/trl/train_two_steps.py FOLDER [reward] [dpo] [kto] [sft] [grpo] [rloo]
 
 Needs no network: tokenizer and model are made here. Prints one line of JSON for each trainer.
 """
@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,49 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen2ForSequenceClassification,
 )
-from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
+from trl import (
+    DPOConfig,
+    DPOTrainer,
+    GRPOConfig,
+    GRPOTrainer,
+    KTOConfig,
+    KTOTrainer,
+    RewardConfig,
+    RewardTrainer,
+    RLOOConfig,
+    RLOOTrainer,
+    SFTConfig,
+    SFTTrainer,
+)
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from exporters.chat_check import conversations_of, lost_in
 
 STEPS = 2
-COLUMNS = ("prompt", "chosen", "rejected")
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
 
-def texts(rows: Dataset) -> Iterator[str]:
+def conversations(rows: Dataset) -> Iterator[list[dict[str, str]]]:
     for row in rows:
-        for column in COLUMNS:
-            yield from (message["content"] for message in row[column])
+        whole, prompts = conversations_of(row)
+        yield from whole + prompts
+
+
+def texts(rows: Dataset) -> Iterator[str]:
+    for conversation in conversations(rows):
+        yield from (message["content"] for message in conversation)
+
+
+def words_lost(rows: Dataset, tokenizer: PreTrainedTokenizerFast) -> int:
+    """The messages that the tokenizer's template leaves out or changes."""
+
+    def render(conversation: list[dict[str, str]]) -> str:
+        return tokenizer.apply_chat_template(conversation, tokenize=False)
+
+    return sum(len(lost_in(conversation, render)) for conversation in conversations(rows))
 
 
 def tokenizer_of(rows: Dataset) -> PreTrainedTokenizerFast:
@@ -96,11 +126,8 @@ def train_reward(rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str)
 
 
 def train_dpo(rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str) -> list[float]:
-    # The reference model is read again by name, so the model has to lie in a folder.
-    Qwen2ForCausalLM(config_of(tokenizer)).save_pretrained(f"{folder}/model")
-    tokenizer.save_pretrained(f"{folder}/model")
     trainer = DPOTrainer(
-        model=f"{folder}/model",
+        model=saved_model(tokenizer, folder),
         args=DPOConfig(**options(folder)),
         train_dataset=rows,
         processing_class=tokenizer,
@@ -109,24 +136,85 @@ def train_dpo(rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str) ->
     return losses(trainer)
 
 
+def saved_model(tokenizer: PreTrainedTokenizerFast, folder: str) -> str:
+    """A folder with a model in it: DPO, KTO, GRPO and RLOO read the reference model again by name."""
+    Qwen2ForCausalLM(config_of(tokenizer)).save_pretrained(f"{folder}/model")
+    tokenizer.save_pretrained(f"{folder}/model")
+    return f"{folder}/model"
+
+
+def train_kto(rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str) -> list[float]:
+    trainer = KTOTrainer(
+        model=saved_model(tokenizer, folder),
+        args=KTOConfig(**options(folder)),
+        train_dataset=rows,
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    return losses(trainer)
+
+
+def train_sft(rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str) -> list[float]:
+    model = Qwen2ForCausalLM(config_of(tokenizer))
+    trainer = SFTTrainer(
+        model=model, args=SFTConfig(**options(folder)), train_dataset=rows, processing_class=tokenizer
+    )
+    trainer.train()
+    return losses(trainer)
+
+
+def length_of(completions: list[Any], **columns: Any) -> list[float]:
+    """A reward function. The trainers hand it every column of the data; there is none but the prompt."""
+    given = {"prompts", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"}
+    if unknown := set(columns) - given:
+        raise SystemExit(f"the reward function was handed {sorted(unknown)}")
+    return [float(len(completion[-1]["content"])) for completion in completions]
+
+
+def train_online(
+    trainer_class: Any, config_class: Any, rows: Dataset, tokenizer: PreTrainedTokenizerFast, folder: str
+) -> list[float]:
+    given = {key: value for key, value in options(folder).items() if key != "max_length"}
+    trainer = trainer_class(
+        model=saved_model(tokenizer, folder),
+        reward_funcs=length_of,
+        args=config_class(**given, num_generations=2, max_completion_length=8),
+        train_dataset=rows,
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    return losses(trainer)
+
+
+TRAINERS: dict[str, Callable[[Dataset, PreTrainedTokenizerFast, str], list[float]]] = {
+    "reward": train_reward,
+    "dpo": train_dpo,
+    "kto": train_kto,
+    "sft": train_sft,
+    "grpo": partial(train_online, GRPOTrainer, GRPOConfig),
+    "rloo": partial(train_online, RLOOTrainer, RLOOConfig),
+}
+
+
 def losses(trainer: Any) -> list[float]:
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
 def main(folder: Path, wanted: list[str]) -> None:
-    torch.manual_seed(0)
     data = load_dataset(str(folder))
     if not isinstance(data, DatasetDict):
         raise SystemExit(f"{folder} did not load as splits")
     rows = data["train"]
     tokenizer = tokenizer_of(rows)
-    for name, train in (("reward", train_reward), ("dpo", train_dpo)):
+    for name, train in TRAINERS.items():
         if name in wanted:
+            torch.manual_seed(0)
             with tempfile.TemporaryDirectory() as work:
                 report = {
                     "trainer": name,
                     "splits": {split: len(part) for split, part in data.items()},
                     "columns": rows.column_names,
+                    "lost": words_lost(rows, tokenizer),
                     "losses": train(rows, tokenizer, work),
                 }
             print(json.dumps(report), flush=True)

@@ -1,7 +1,11 @@
-"""Pairwise: which of two completions is better, and by how much, on each criterion."""
+"""Pairwise: which of two completions is better, and by how much, on each criterion.
 
+A protocol with `per_turn` asks the overall question of each turn of two conversations too (`turns.py`).
+"""
+
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from annotation.kinds import GoldCheck, ProtocolSpec, Screen
@@ -9,6 +13,7 @@ from annotation.statements import Statement
 from comparisons.kinds.checks import Problems, dotted, spoken
 from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol
 from comparisons.kinds.pairwise.form import answer_from_form, form_context
+from comparisons.kinds.pairwise.turns import turns_asked
 from comparisons.models import PairwiseAnswer
 
 if TYPE_CHECKING:
@@ -38,12 +43,17 @@ STORE = Statement(
         "bigint[]",
         "smallint[]",
         "text[]",
-    ],  # judgment; criteria, preferences, tie reasons alike in order
+        "smallint[]",
+    ],  # judgment; criteria, preferences, tie reasons, turns (0: the whole) alike in order
     """
-    INSERT INTO comparisons_pairwiseanswer (judgment_id, criterion_id, preference, tie_reason)
-    SELECT $1, t.* FROM unnest($2, $3, $4) AS t RETURNING id
+    INSERT INTO comparisons_pairwiseanswer (judgment_id, criterion_id, preference, tie_reason, turn)
+    SELECT $1, t.criterion, t.preference, t.reason, nullif(t.turn, 0)
+    FROM unnest($2, $3, $4, $5) AS t (criterion, preference, reason, turn) RETURNING id
     """,
 )
+
+TAKEN_FIELD = re.compile(r"overall-t\d+")
+"""The form asks for turn 2 in the field `q-overall-t2`: no criterion may have a key like that."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,14 @@ class Verdict:
 
     preference: int
     tie_reason: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All verdicts of an answer: `whole` by criterion key, `turns` on `overall`, from the first turn on."""
+
+    whole: Mapping[str, Verdict]
+    turns: Sequence[Verdict] = ()
 
 
 class PairwiseKind:
@@ -64,14 +82,28 @@ class PairwiseKind:
     completions_max = 2
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
-        return read_protocol(settings, self.key, RULES)
-
-    def parse(self, answer: Mapping[str, Any], screen: Screen) -> dict[str, Verdict]:
-        """Criterion key → verdict. Fields of errors are relative to the answer."""
+        """Besides what all kinds share: `per_turn`, false unless told."""
         problems = Problems()
+        per_turn = settings.get("per_turn")
+        if per_turn is not None and not isinstance(per_turn, bool):
+            problems.add("per_turn", "not_a_boolean", "Send true or false.")
+        problems.raise_if_any()
+        shared = {key: value for key, value in settings.items() if key != "per_turn"}
+        spec = replace(read_protocol(shared, self.key, RULES), per_turn=bool(per_turn))
+        if spec.per_turn and any(TAKEN_FIELD.fullmatch(criterion.key) for criterion in spec.criteria):
+            problems.add("criteria", "bad_key", "With per_turn, keys of the form overall-t2 are taken.")
+        problems.raise_if_any()
+        return spec
+
+    def parse(self, answer: Mapping[str, Any], screen: Screen) -> Comparison:
+        """Fields of errors are relative to the answer."""
+        problems = Problems()
+        asked = turns_asked(screen)
         others = [criterion for criterion in screen.criteria if criterion.key != OVERALL]
         verdicts: dict[str, Verdict] = {}
-        given = problems.mapping(answer, "", ["preferred", "strength", "tie", "criteria"])
+        allowed = ["preferred", "strength", "tie", "criteria"]
+        allowed += ["turns"] if screen.protocol.per_turn else []
+        given = problems.mapping(answer, "", allowed)
         criteria = problems.mapping(
             given.get("criteria", {}),
             "criteria",
@@ -90,25 +122,29 @@ class PairwiseKind:
             verdict = _read_verdict(entry, prefix, criterion, screen, problems)
             if verdict is not None:
                 verdicts[criterion.key] = verdict
+        turns = _read_turns(given, asked, screen, problems) if screen.protocol.per_turn else []
         problems.raise_if_any()
-        return verdicts
+        return Comparison(verdicts, turns)
 
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form, screen)
 
-    def store(self, judgment: "Judgment", parsed: dict[str, Verdict], screen: Screen) -> None:
+    def store(self, judgment: "Judgment", parsed: Comparison, screen: Screen) -> None:
         side = _stored_side(screen)
-        verdicts = [parsed[criterion.key] for criterion in screen.criteria]
+        verdicts = [*(parsed.whole[criterion.key] for criterion in screen.criteria), *parsed.turns]
+        overall = screen.criteria[-1]
         STORE.rows(
             judgment.pk,
-            [criterion.pk for criterion in screen.criteria],
+            [criterion.pk for criterion in screen.criteria] + [overall.pk] * len(parsed.turns),
             [side * verdict.preference for verdict in verdicts],
             [verdict.tie_reason for verdict in verdicts],
+            [0] * len(screen.criteria) + list(range(1, len(parsed.turns) + 1)),
         )
 
     def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
         side = _stored_side(screen)
-        rows = {row.criterion_id: row for row in judgment.pairwise_answers.all()}
+        stored = list(judgment.pairwise_answers.all())
+        rows = {row.criterion_id: row for row in stored if row.turn is None}
         shown: dict[str, dict[str, Any]] = {}
         for criterion in screen.criteria:
             row = rows[criterion.pk]
@@ -116,18 +152,20 @@ class PairwiseKind:
         answer = shown.pop(OVERALL)
         if shown:
             answer["criteria"] = shown
+        turns = {row.turn: _show(side * row.preference, row.tie_reason) for row in stored if row.turn}
+        if turns:
+            answer["turns"] = [turns[number] for number in sorted(turns)]
         return answer
 
-    def compare_to_gold(
-        self, parsed: dict[str, Verdict], golds: Sequence["GoldAnswer"], screen: Screen
-    ) -> GoldCheck:
+    def compare_to_gold(self, parsed: Comparison, golds: Sequence["GoldAnswer"], screen: Screen) -> GoldCheck:
+        """Gold is about the whole; what was said of the turns is neither right nor wrong."""
         side = _stored_side(screen)
         keys = {criterion.pk: criterion.key for criterion in screen.criteria}
         is_right = True
         expected: dict[str, Any] = {}
         for gold in golds:
             key = keys[gold.criterion_id]
-            is_right &= abs(side * parsed[key].preference - gold.preference) <= gold.tolerance
+            is_right &= abs(side * parsed.whole[key].preference - gold.preference) <= gold.tolerance
             shown = _show(side * gold.preference, "")
             expected |= shown if key == OVERALL else {"criteria": expected.get("criteria", {}) | {key: shown}}
         return GoldCheck(is_right=is_right, expected=expected)
@@ -145,6 +183,34 @@ def _show(preference: int, tie_reason: str) -> dict[str, Any]:
     if preference == 0:
         return {"tie": tie_reason}
     return {"preferred": "A" if preference < 0 else "B", "strength": abs(preference)}
+
+
+def _read_turns(given: Mapping[str, Any], asked: int, screen: Screen, problems: Problems) -> list[Verdict]:
+    """The verdicts on the `asked` turns; short of some when there were problems."""
+    entries = given.get("turns", [])
+    if not isinstance(entries, list | tuple):
+        problems.add("turns", "not_a_list", "Send a list with one entry for each turn.")
+        return []
+    if len(entries) != asked:
+        problems.add(
+            "turns",
+            "wrong_length" if "turns" in given else "required",
+            f"Give one entry for each of the {asked} turns that both responses have; these are {len(entries)}.",
+        )
+        return []
+    overall = screen.criteria[-1]
+    verdicts = []
+    for number, entry in enumerate(entries, start=1):
+        field = f"turns[{number - 1}]"
+        read = problems.mapping(entry, field, ["preferred", "strength", "tie"])
+        if not read:
+            if isinstance(entry, Mapping):
+                problems.add(dotted(field, "preferred"), "required", f"Please answer turn {number}.")
+            continue
+        verdict = _read_verdict(read, field, overall, screen, problems)
+        if verdict is not None:
+            verdicts.append(verdict)
+    return verdicts
 
 
 def _read_verdict(

@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from annotation.kinds import Screen
 from comparisons.kinds.criteria import OVERALL
+from comparisons.kinds.pairwise.turns import branches, turns_asked
 from comparisons.models import PairwiseAnswer
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ SHORT = ["", "+", "++", "+++"]
 
 
 def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
-    """An API answer out of `q-<criterion>` and `tie-<criterion>`; what is missing stays missing."""
+    """An API answer out of `q-<criterion>` and `tie-<criterion>`, and `q-overall-t<turn>` where turns are asked.
+
+    What is missing stays missing; a turn that is missing is an empty entry, so that the others keep their places.
+    """
     answer: dict[str, Any] = {}
     for criterion in screen.criteria:
         entry = _entry_from_form(form, criterion.key)
@@ -48,7 +52,13 @@ def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
             answer.update(entry)
         elif entry:
             answer.setdefault("criteria", {})[criterion.key] = entry
+    if asked := turns_asked(screen):
+        answer["turns"] = [_entry_from_form(form, turn_key(number)) for number in range(1, asked + 1)]
     return answer
+
+
+def turn_key(number: int) -> str:
+    return f"{OVERALL}-t{number}"
 
 
 def _entry_from_form(form: "QueryDict", key: str) -> dict[str, Any]:
@@ -65,22 +75,47 @@ def _entry_from_form(form: "QueryDict", key: str) -> dict[str, Any]:
 
 
 def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """{"questions": […]} in the order of the criteria, with the parts of `answer` that fit chosen."""
-    return {"questions": [_question(criterion, answer) for criterion in screen.criteria]}
+    """{"questions": […]} in the order of the criteria, with the parts of `answer` that fit chosen.
+
+    Under a protocol that asks by turn also "per_turn", "turns": a question for each, and "branches": what to read.
+    """
+    context: dict[str, Any] = {"questions": [_question(criterion, answer) for criterion in screen.criteria]}
+    if screen.protocol.per_turn:
+        asked = turns_asked(screen)
+        context |= {
+            "per_turn": True,
+            "turns": [_turn_question(screen.criteria[-1], number, answer) for number in range(1, asked + 1)],
+            "branches": branches(screen) if asked else [],
+        }
+    return context
+
+
+def _turn_question(criterion: "Criterion", number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
+    turns = answer.get("turns")
+    entry = turns[number - 1] if isinstance(turns, list) and len(turns) >= number else {}
+    options = _chosen_options(criterion, entry)
+    key = turn_key(number)
+    return {"number": number, "key": key, "field": f"q-{key}", "n": len(options), "options": options}
+
+
+def _chosen_options(criterion: "Criterion", entry: Any) -> list[dict[str, Any]]:
+    """The segments of the criterion's scale with the one of `entry` checked, if it fits one."""
+    if criterion.high is None:
+        raise ValueError(f"the pairwise criterion {criterion.key} has no scale")
+    options = _options(criterion.high, criterion.ties_allowed)
+    for option in options:
+        option["checked"] = isinstance(entry, Mapping) and _is_chosen(option, entry)
+    return options
 
 
 def _question(criterion: "Criterion", answer: Mapping[str, Any]) -> dict[str, Any]:
-    if criterion.high is None:
-        raise ValueError(f"the pairwise criterion {criterion.key} has no scale")
     is_overall = criterion.key == OVERALL
     criteria = answer.get("criteria")
     entry: Any = (
         answer if is_overall else criteria.get(criterion.key) if isinstance(criteria, Mapping) else {}
     )
     entry = entry if isinstance(entry, Mapping) else {}
-    options = _options(criterion.high, criterion.ties_allowed)
-    for option in options:
-        option["checked"] = _is_chosen(option, entry)
+    options = _chosen_options(criterion, entry)
     return {
         "key": criterion.key,
         "name": gettext(criterion.name) if is_overall else criterion.name,

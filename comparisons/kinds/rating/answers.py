@@ -1,14 +1,14 @@
 """Rating: a value for each completion on each criterion, and problems marked in the text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, spoken
-from comparisons.kinds.criteria import ScaleRules, read_protocol
-from comparisons.kinds.rating.form import answer_from_form, form_context, span_text
-from comparisons.models import RatingAnswer, SpanMark
+from comparisons.kinds.criteria import CHOICE, ScaleRules, read_protocol
+from comparisons.kinds.rating.form import answer_from_form, asks_choice, form_context, span_text
+from comparisons.models import RatingAnswer, RatingChoice, SpanMark
 
 if TYPE_CHECKING:
     from django.http import QueryDict
@@ -28,6 +28,7 @@ RULES = ScaleRules(
     without_tie=(),
     overall_question="How good is this response overall?",
     criterion_question="How good is this response on {name}?",
+    has_optional=True,
 )
 
 
@@ -41,10 +42,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Ratings:
-    """`values`: label as shown → criterion key → value."""
+    """`values`: label as shown → criterion key → value, None: not applicable. `choice`: a label, None: no choice."""
 
-    values: dict[str, dict[str, int]]
+    values: dict[str, dict[str, int | None]]
     spans: tuple[Span, ...]
+    choice: str | None = None
 
 
 class RatingKind:
@@ -57,12 +59,27 @@ class RatingKind:
     completions_max = 8
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
-        return read_protocol(settings, self.key, RULES)
+        """Besides what all kinds share: `choice`, whether an overall choice is asked for. Its key is no criterion's."""
+        problems = Problems()
+        choice = settings.get("choice")
+        if choice is not None and not isinstance(choice, bool):
+            problems.add("choice", "not_a_boolean", "Send true or false.")
+        problems.raise_if_any()
+        shared = {key: value for key, value in settings.items() if key != "choice"}
+        spec = read_protocol(shared, self.key, RULES)
+        for index, criterion in enumerate(spec.criteria):
+            if criterion.key == CHOICE:
+                problems.add(
+                    dotted("criteria", index, "key"), "reserved", "Give another key: choice is taken."
+                )
+        problems.raise_if_any()
+        return replace(spec, has_choice=choice is True)
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> Ratings:
-        """Every criterion for every label; `spans` may be left out."""
+        """Every criterion for every label; `spans` and `choice` may be left out."""
         problems = Problems()
-        given = problems.mapping(answer, "", ["ratings", "spans"])
+        names = ["ratings", "spans", *([CHOICE] if asks_choice(screen) else [])]
+        given = problems.mapping(answer, "", names)
         if "ratings" not in given:
             problems.add("ratings", "required", f"Please rate {spoken(screen.labels)}.")
         ratings = problems.mapping(given.get("ratings", {}), "ratings", screen.labels)
@@ -76,8 +93,11 @@ class RatingKind:
                 if label not in ratings:
                     problems.add(dotted("ratings", label), "required", f"Please rate {label}.")
         spans = _read_spans(given.get("spans", []), screen, problems)
+        choice = given.get(CHOICE) if CHOICE in names else None
+        if choice is not None and choice not in screen.labels:
+            problems.add(CHOICE, "not_a_choice", f"Choose from {spoken(screen.labels)}, or leave it out.")
         problems.raise_if_any()
-        return Ratings(values, spans)
+        return Ratings(values, spans, choice)
 
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form, screen)
@@ -89,10 +109,13 @@ class RatingKind:
                 criterion=criterion,
                 completion=completion,
                 value=parsed.values[label][criterion.key],
+                is_applicable=parsed.values[label][criterion.key] is not None,
             )
             for label, completion in screen.by_label.items()
             for criterion in screen.criteria
         )
+        if parsed.choice is not None:
+            RatingChoice.objects.create(judgment=judgment, completion=screen.by_label[parsed.choice])
         SpanMark.objects.bulk_create(
             SpanMark(
                 judgment=judgment,
@@ -107,7 +130,7 @@ class RatingKind:
     def answer(self, judgment: "Judgment", screen: Screen) -> dict[str, Any]:
         labels = {completion.pk: label for label, completion in screen.by_label.items()}
         keys = {criterion.pk: criterion.key for criterion in screen.criteria}
-        ratings: dict[str, dict[str, int]] = {label: {} for label in screen.labels}
+        ratings: dict[str, dict[str, int | None]] = {label: {} for label in screen.labels}
         for row in judgment.rating_answers.order_by("criterion__position"):
             ratings[labels[row.completion_id]][keys[row.criterion_id]] = row.value
         answer: dict[str, Any] = {"ratings": ratings}
@@ -122,6 +145,10 @@ class RatingKind:
         ]
         if spans:
             answer["spans"] = spans
+        if asks_choice(screen):
+            chosen = RatingChoice.objects.filter(judgment=judgment).first()
+            if chosen is not None:
+                answer[CHOICE] = labels[chosen.completion_id]
         return answer
 
     def compare_to_gold(self, parsed: Any, golds: Sequence["GoldAnswer"], screen: Screen) -> GoldCheck:
@@ -131,15 +158,18 @@ class RatingKind:
         return form_context(screen, answer or {})
 
 
-def _read_values(value: Any, field: str, screen: Screen, problems: Problems) -> dict[str, int]:
+def _read_values(value: Any, field: str, screen: Screen, problems: Problems) -> dict[str, int | None]:
     given = problems.mapping(value, field, [criterion.key for criterion in screen.criteria])
-    values: dict[str, int] = {}
+    values: dict[str, int | None] = {}
     for criterion in screen.criteria:
         if criterion.low is None or criterion.high is None:
             raise ValueError(f"the rating criterion {criterion.key} has no scale")
         at = dotted(field, criterion.key)
         if criterion.key not in given:
             problems.add(at, "required", f"Please answer {criterion.name}.")
+            continue
+        if given[criterion.key] is None and criterion.is_optional:
+            values[criterion.key] = None
             continue
         number = problems.integer(given[criterion.key], at, criterion.low, criterion.high)
         if number is not None:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from annotation.kinds import Screen
 from annotation.rendering.source import render_source
-from comparisons.kinds.criteria import OVERALL
+from comparisons.kinds.criteria import CHOICE, OVERALL
 from comparisons.models import SpanMark
 
 if TYPE_CHECKING:
@@ -28,19 +28,38 @@ SPAN_TYPES = [
 ]
 
 
+NOT_APPLICABLE = "na"
+NO_CHOICE = "none"
+"""What the form sends; labels are capital letters and values numbers."""
+
+
+def asks_choice(screen: Screen) -> bool:
+    """Whether `screen` ends with the overall choice: never where there is only one response."""
+    return screen.protocol.has_choice and len(screen.completions) > 1
+
+
+def not_applicable_key(low: int, high: int) -> str:
+    """The key for "not applicable" on a scale low…high: 0 on one from 1, unless it is the key of a 10; else -."""
+    return "0" if low == 1 and high < 10 else "-"
+
+
 def span_text(completion: "Completion") -> str:
     """The text that span offsets count in: the messages in order, a blank line between them."""
     return "\n\n".join(message["content"] for message in completion.messages)
 
 
 def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
-    """An API answer out of `rating-<label>-<criterion>` and `spans`, a JSON list; what is missing stays missing."""
+    """An API answer out of `rating-<label>-<criterion>`, `choice` and `spans`, a JSON list; what is missing stays
+    missing."""
     ratings: dict[str, dict[str, Any]] = {}
     for label in screen.labels:
         ratings[label] = {}
         for criterion in screen.criteria:
             value = form.get(f"rating-{label}-{criterion.key}", "")
             if not value:
+                continue
+            if value == NOT_APPLICABLE:
+                ratings[label][criterion.key] = None
                 continue
             try:
                 ratings[label][criterion.key] = int(value)
@@ -55,13 +74,18 @@ def answer_from_form(form: "QueryDict", screen: Screen) -> dict[str, Any]:
             spans = text  # not JSON: `parse` says that marks are a list
         if spans != []:
             answer["spans"] = spans
+    choice = form.get(CHOICE, "")
+    if choice not in ("", NO_CHOICE):
+        answer[CHOICE] = choice
     return answer
 
 
 def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """{"completions": […], "spans": JSON, "span_types": […]}; the parts of `answer` that fit are filled in.
+    """{"completions": […], "spans": JSON, "span_types": […], "choice": […]}; the parts of `answer` that fit are
+    filled in.
 
-    `source` is the text of each message to mark in: two line feeds between them make it `span_text`.
+    `source` is the text of each message to mark in: two line feeds between them make it `span_text`. `choice` is
+    empty where none is asked for.
     """
     ratings = answer.get("ratings")
     given = ratings if isinstance(ratings, Mapping) else {}
@@ -81,6 +105,11 @@ def form_context(screen: Screen, answer: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "spans": json.dumps(fitting),
         "span_types": [{"value": value, "name": gettext(name)} for value, name in SpanMark.Type.choices],
+        "has_optional": any(criterion.is_optional for criterion in screen.criteria),
+        "choice": [
+            {"value": label, "digit": digit, "checked": answer.get(CHOICE) == label}
+            for digit, label in enumerate(screen.labels if asks_choice(screen) else [], start=1)
+        ],
     }
 
 
@@ -98,7 +127,8 @@ def _fits(span: Any, screen: Screen) -> bool:
 def _question(label: str, criterion: "Criterion", values: Any) -> dict[str, Any]:
     if criterion.low is None or criterion.high is None:
         raise ValueError(f"the rating criterion {criterion.key} has no scale")
-    chosen = values.get(criterion.key) if isinstance(values, Mapping) else None
+    given = values if isinstance(values, Mapping) else {}
+    chosen = given.get(criterion.key)
     anchors = list(criterion.anchors) or [""] * (criterion.high - criterion.low + 1)
     points = range(criterion.low, criterion.high + 1)
     return {
@@ -113,4 +143,11 @@ def _question(label: str, criterion: "Criterion", values: Any) -> dict[str, Any]
             {"value": value, "digit": value % 10, "anchor": anchor, "checked": chosen == value}
             for value, anchor in zip(points, anchors, strict=True)
         ],
+        "not_applicable": {
+            "value": NOT_APPLICABLE,
+            "key": not_applicable_key(criterion.low, criterion.high),
+            "checked": criterion.key in given and chosen is None,
+        }
+        if criterion.is_optional
+        else None,
     }

@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from exporters.formats import Record, ReleaseContent
-
-MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+from exporters.formats import MESSAGES, Record, ReleaseContent
 
 
 class PreferenceFormat:
@@ -22,6 +20,10 @@ class PreferenceFormat:
     unit = "preference pair"
     sample_column = "chosen"
     tag = "preference"
+    note = ""
+    refusal = ""
+    reads_judgments = False
+    holds_words = True
     columns: Mapping[str, str] = {
         "id": "Batch, item and completions: the same in every release of this project.",
         "item": "The id that the item was imported with.",

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from exporters.formats import Record, ReleaseContent
-from exporters.formats.preference import MESSAGES
+from exporters.formats import MESSAGES, Record, ReleaseContent
 
 
 class PromptCompletionFormat:
@@ -20,6 +19,10 @@ class PromptCompletionFormat:
     unit = "written text"
     sample_column = "completion"
     tag = "sft"
+    note = ""
+    refusal = ""
+    reads_judgments = False
+    holds_words = True
     columns: Mapping[str, str] = {
         "id": "Batch, item and judgment: the same in every release of this project.",
         "item": "The id that the item was imported with.",

@@ -22,6 +22,9 @@ class Command(BaseCommand):
             "--labels", default="majority", help="majority, every, mean_strength or reference"
         )
         parser.add_argument("--ties", default="drop", help="drop or both")
+        parser.add_argument(
+            "--clusters", default="near", help="near or exact: which prompts lie on one side together"
+        )
         parser.add_argument("--format", action="append", dest="formats", help="once for each format")
         parser.add_argument(
             "--as", dest="email", help="whose release it is; the project's creator by default"
@@ -37,7 +40,11 @@ class Command(BaseCommand):
             if found is None:
                 raise CommandError(f"There is no account {options['email']}.")
             actor = found
-        body = {"labels": options["labels"], "ties": options["ties"]}
+        body = {
+            "labels": options["labels"],
+            "ties": options["ties"],
+            "split": {"clusters": options["clusters"]},
+        }
         try:
             release, job = start_release(
                 project=project,
