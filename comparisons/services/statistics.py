@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from annotation.audit import record_audit
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 JOB_KIND = "compute_statistics"
 NIGHTLY_HOUR = 2
-"""UTC. From then on projects with judgments that their figures have not seen are computed anew, once a day."""
+"""UTC."""
 
 Step = Callable[[], "list[Figure]"]
 
@@ -135,19 +135,19 @@ def run_statistics_job(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def enqueue_nightly_statistics(now: datetime) -> None:
-    """Once a day from NIGHTLY_HOUR on, queue the computation for projects with judgments that it has not seen."""
+    """Once for each night, queue the computation for projects with judgments from before it that no figure has seen.
+
+    Where nothing ran at that hour it is made up for later; the judgments of a day wait for the next night.
+    """
     begin = now.replace(hour=NIGHTLY_HOUR, minute=0, second=0, microsecond=0)
     if now < begin:
-        return
+        begin -= timedelta(days=1)
     seen = (
         Statistic.objects.filter(project=OuterRef("pk")).values("project").annotate(last=Max("last_judgment"))
     )
     today = Job.objects.filter(kind=JOB_KIND, project=OuterRef("pk"), created_at__gte=begin)
-    newer = Judgment.objects.filter(batch__project=OuterRef("pk"))
-    projects = (
-        Project.objects.annotate(seen=seen.values("last")[:1]).exclude(Exists(today)).filter(Exists(newer))
-    )
-    for project in projects:
-        last = latest_judgment(project)
-        if last is not None and (project.seen is None or last > project.seen):
-            start_statistics(project=project, actor=None, now=now)
+    before = Judgment.objects.filter(batch__project=OuterRef("pk"), created_at__lt=begin)
+    unseen = Q(seen__isnull=True) & Exists(before) | Exists(before.filter(pk__gt=OuterRef("seen")))
+    projects = Project.objects.annotate(seen=seen.values("last")[:1])
+    for project in projects.filter(unseen).exclude(Exists(today)):
+        start_statistics(project=project, actor=None, now=now)

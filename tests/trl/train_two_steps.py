@@ -1,8 +1,8 @@
 """Loads a pulled folder as an engineer would and trains two steps with TRL. Runs in the TRL environment.
 
-    .venv-trl/bin/python tests/trl/train_two_steps.py FOLDER [reward] [dpo] [kto] [sft] [grpo] [rloo]
+    .venv-trl/bin/python tests/trl/train_two_steps.py FOLDER [reward] [dpo] [kto] [sft] [grpo] [rloo] [-- FOLDER …]
 
-Needs no network: tokenizer and model are made here. Prints one line of JSON for each trainer.
+Needs no network: tokenizer and model are made here. Prints one line of JSON for each trainer and folder.
 """
 
 import json
@@ -211,6 +211,7 @@ def main(folder: Path, wanted: list[str]) -> None:
             torch.manual_seed(0)
             with tempfile.TemporaryDirectory() as work:
                 report = {
+                    "folder": folder.name,
                     "trainer": name,
                     "splits": {split: len(part) for split, part in data.items()},
                     "columns": rows.column_names,
@@ -221,4 +222,8 @@ def main(folder: Path, wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or ["reward", "dpo"])
+    words = [*sys.argv[1:], "--"]
+    while words:
+        end = words.index("--")
+        main(Path(words[0]), words[1:end] or ["reward", "dpo"])
+        words = words[end + 1 :]
