@@ -70,8 +70,9 @@ class TokenAuthentication(BaseAuthentication):
     def find(self, request: Any, digest: bytes, now: datetime) -> tuple[Any, ...] | None:
         return FIND_TOKEN.row(digest, now)
 
-    def opened(self, row: Sequence[Any], user: User) -> Any:
-        raise NotImplementedError
+    def opened(self, row: Sequence[Any], user: User) -> Membership | Lease | None:
+        """What `find` found beside the token, out of its columns; here, nothing."""
+        return None
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="concord"'

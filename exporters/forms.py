@@ -57,7 +57,7 @@ class ReleaseForm(forms.Form):
             choices=[(str(batch.number), f"{batch.number} · {batch.name}") for batch in batches],
         )
         self.fields["formats"] = forms.MultipleChoiceField(
-            choices=[(key, export_format.title) for key, export_format in export_formats]
+            choices=[(key, each.title) for key, each in export_formats if not each.refusal]
         )
 
     def settings(self) -> ReleaseSettings:

@@ -152,3 +152,11 @@ def test_the_project_page_names_the_newest_release(world: World, browser: Client
     cut(world, version="spring")
     page = text(browser.get(f"/projects/{world.project.slug}"))
     assert "Release spring" in page and address(world, "/spring") in page
+
+
+def test_a_format_that_would_be_refused_is_not_offered(client: Client) -> None:
+    world = make_world()
+    client.force_login(world.member("engineer").user)
+    page = client.get(f"/projects/{world.project.slug}/releases").content.decode()
+    assert 'value="preference"' in page
+    assert 'value="stepwise"' not in page
