@@ -1,6 +1,8 @@
 """Logging: one JSON object a line on standard error, ours (structlog) and everybody else's (logging) alike."""
 
+import json
 import logging.config
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -22,6 +24,26 @@ OURS: list[Processor] = [
 """One list for good: a logger that was used before a second call of `configure_logging` holds on to it."""
 
 
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """A record that brings its line ready-made (`info_line`) is written as it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: str | None = getattr(record, "line", None)
+        return super().format(record) if line is None else line
+
+
+def info_line(logger: logging.Logger, event: str, fields: dict[str, Any]) -> None:
+    """Log `event` at INFO as structlog would, without its way through two chains of processors.
+
+    For the one line that every request writes: there they took 7 % of a submit (docs/engine-profile.md).
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    moment = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    told = {**fields, "event": event, "level": "info", "logger": logger.name, "time": moment}
+    logger.info(event, extra={"line": json.dumps(told)})
+
+
 def logging_settings(level: str) -> dict[str, Any]:
     """The dictConfig in which every record ends as one JSON line."""
     return {
@@ -29,7 +51,7 @@ def logging_settings(level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "json": {
-                "()": "structlog.stdlib.ProcessorFormatter",
+                "()": LineFormatter,
                 "foreign_pre_chain": SHARED,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,

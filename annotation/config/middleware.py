@@ -1,5 +1,6 @@
 """What every request gets: an id, one log line, and a count; and what only pages get, their language among it."""
 
+import logging
 import re
 import time
 import uuid
@@ -20,9 +21,10 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from django_htmx.middleware import HtmxMiddleware
 
+from annotation.config.logs import info_line
 from annotation.metrics import observe_request
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -45,15 +47,16 @@ class RequestContextMiddleware:
         response.headers["X-Request-Id"] = request_id
         match = request.resolver_match
         route = (match.view_name or "none") if match else "none"
-        log.info(
-            "request",
-            method=request.method,
-            path=request.path,
-            route=route,
-            status=response.status_code,
-            user_id=known_user_id(request),
-            milliseconds=round(seconds * 1000, 1),
-        )
+        told = {
+            "method": request.method,
+            "path": request.path,
+            "route": route,
+            "status": response.status_code,
+            "user_id": known_user_id(request),
+            "milliseconds": round(seconds * 1000, 1),
+            "request_id": request_id,
+        }
+        info_line(log, "request", told)
         observe_request(route, request.method or "", response.status_code, seconds)
         return response
 

@@ -57,7 +57,7 @@ def watch(live_server: Any) -> Watch:
 
 
 def packs(longest: int, texts: Sequence[str] = TEXTS) -> list[str]:
-    """The texts that fit into `longest` characters, as many in one as go; printable where a field asks for it."""
+    """The texts that fit into `longest` characters, as many in one as go."""
     found: list[str] = []
     for text in (" ".join(text.split()) for text in texts):
         if len(text) > longest or not text:
@@ -74,6 +74,7 @@ def supply(longest: int) -> Iterator[str]:
 
 
 NAMES, LABELS, SENTENCES, WORDS, NOTES = map(supply, (120, 80, 200, 40, 1900))
+PRINTABLE = itertools.cycle(packs(200, ["".join(filter(str.isprintable, text)) for text in TEXTS]))
 CRITERIA = [
     {"key": f"c{number}", "name": next(LABELS), "question": next(SENTENCES)} for number in range(1, 4)
 ]
@@ -201,7 +202,7 @@ def test_the_annotators_pages(kind: str, watch: Watch, open_page: OpenPage, comp
     page.get_by_role("button", name="Change").first.click()
     expect(page.get_by_text("You are changing an earlier answer.")).to_be_visible()
     watch.visit(page, page.url.removeprefix(watch.origin))
-    void_judgment(judgment=judgment, reason=next(SENTENCES), actor=world.lead, now=timezone.now())
+    void_judgment(judgment=judgment, reason=next(PRINTABLE), actor=world.lead, now=timezone.now())
     publish_guideline(project=world.project, actor=world.lead, text=GROUPS[3], now=timezone.now())
     publish_consent_text(project=world.project, actor=world.lead, text=GROUPS[4], now=timezone.now())
     for show in ("submitted", "drafts", "returned", "skipped", "<script>alert(1)</script>"):

@@ -187,6 +187,7 @@ def test_a_draft_comes_back_at_its_turn_and_undo_opens_the_answer(world: World, 
         for _ in range(2):
             page.wait_for_timeout(320)
             page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No more items for you")
     judgment: Any = Judgment.objects.get(annotator=annotator)
     page.goto(f"/projects/{world.project.slug}/work")
     page.get_by_role("button", name="Change").click()

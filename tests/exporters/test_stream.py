@@ -93,6 +93,7 @@ def test_rankings_and_ratings_are_lists_by_completion(world: World) -> None:
     lease = ranking.lease(ranking.member())
     label = {position: "ABC"[place] for place, position in enumerate(lease.display_order)}
     ranking.submit(lease, {"ranking": [[label[2]], [label[0], label[1]]]})
+    wait_for_older_transactions()
     found, _ = follow(Api(ranking, ranking.member("reviewer")))
     assert found[0]["answers"]["overall"] == [2, 2, 1]
 
@@ -121,6 +122,7 @@ def test_nothing_is_skipped_while_an_earlier_transaction_still_runs(world: World
     early, after = follow(api, after)
     may_commit.set()
     thread.join()
+    wait_for_older_transactions()
     late, _ = follow(api, after)
     assert early == []
     assert sorted(judgment["answers"]["overall"]["preference"] for judgment in late) == [1, 2]

@@ -25,6 +25,8 @@ from annotation.statements import Statement
 from tests.factories import NOW, World, make_world
 
 ITEMS, OVERLAP, ANNOTATORS = 300, 3, 24
+CONTROL_RACES = 10
+"""On a busy machine threads may happen to take turns for a whole race of the control, so it may race again."""
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,10 +119,13 @@ def guards_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_control_without_the_guards_the_same_race_gives_surplus(monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world()
-    world.batch(items=ITEMS // 10, overlap=OVERLAP)
     annotators = [world.member() for _ in range(ANNOTATORS)]
     with guards_off(monkeypatch):
-        race(world, annotators, errors_stop=False)
+        for _ in range(CONTROL_RACES):
+            world.batch(items=ITEMS // 10, overlap=OVERLAP)
+            race(world, annotators, errors_stop=False)
+            if surplus_judgments():
+                break
         surplus, broken = surplus_judgments(), {violation.code for violation in violations()}
         print(f"\nguards off: {surplus} surplus judgments, broken invariants {sorted(broken)}")
         assert surplus > 0
