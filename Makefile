@@ -11,7 +11,7 @@ VAR ?= $(CURDIR)/var
 ARGS ?=
 export PORT VAR
 
-.PHONY: help run test looks shots coverage faults lint fmt messages bench bench-engine bench-stats trl doctor
+.PHONY: help run test looks shots coverage faults lint fmt messages bench bench-engine bench-stats trl trl-long doctor
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-engine: .venv/.dev ## Measure lease and submit beside peer and floor (ARGS
 
 trl: .venv/.dev .venv-trl/.trl ## Train TRL on a real release (installs TRL into .venv-trl first)
 	$(BIN)/python -m pytest -m trl -n 0 $(ARGS)
+
+trl-long: .venv/.dev .venv-trl/.trl ## The same on all 2,312 real pairs, and on every format as Parquet and as JSONL
+	CONCORD_TRL=long $(BIN)/python -m pytest -m trl -n 0 $(ARGS)
 
 doctor: .venv/.run ## Check the running instance
 	@$(BIN)/python manage.py doctor

@@ -115,7 +115,12 @@ def fill(ballast: Path) -> None:
             file.write(bytes(4096))
 
 
-@pytest.mark.skipif(not LONG, reason="an instance of its own on a disk of its own: `make faults`")
+on_its_own_disk = pytest.mark.skipif(
+    not LONG, reason="an instance of its own on a disk of its own: `make faults`"
+)
+
+
+@on_its_own_disk
 def test_a_full_disk_is_told_and_survived(small_disk: Path, tmp_path: Path) -> None:
     instance = Running(var=small_disk / "var", port=free_port())
     log = tmp_path / "acknowledged"
@@ -142,3 +147,37 @@ def test_a_full_disk_is_told_and_survived(small_disk: Path, tmp_path: Path) -> N
     )
     assert set(load.statuses) <= {200, 201, 503} and load.refusals == []
     assert findings.is_clean and broken == []
+
+
+@on_its_own_disk
+def test_control_a_full_disk_that_is_not_told_as_such_ends_peoples_work(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """The same disk, answered with 500: people give up before there is room again."""
+    instance = Running(var=small_disk / "var", port=free_port())
+    log = tmp_path / "acknowledged"
+    try:
+        instance.begin()
+        place = instance.workplace(items=5000, overlap=OVERLAP, annotators=ANNOTATORS)
+        with (
+            web_server(
+                instance.var,
+                application="tests.faults.unmapped:application",
+                DATABASE_URL=instance.application_url,
+            ) as address,
+            Load(address, place, log) as load,
+        ):
+            load.wait_until(50)
+            ballast = small_disk / "ballast"
+            fill(ballast)
+            wait_for("end of everybody's work", lambda: load.is_over, seconds=120)
+            ballast.unlink()
+        findings = compare(instance.superuser_url, log, project=place.project)
+    finally:
+        instance.stop()
+    print(
+        f"\n[disk full, control] 500 instead of 503: all {ANNOTATORS} people gave up after {len(load.refusals)}"
+        f" refusals, answers {dict(load.statuses)}; {findings.acknowledged} acknowledged, {findings.lost} lost"
+    )
+    assert load.statuses[500] == len(load.refusals) >= ANNOTATORS
+    assert findings.is_clean
