@@ -1,18 +1,20 @@
-"""Forgetting what a person wrote (I12): the one service that may blank the texts of answers."""
+"""Forgetting what a person wrote (I12): the one service that may blank the texts of answers, notes and reports."""
 
 from datetime import datetime
 
 from django.db import connection, transaction
 
 from annotation.audit import record_audit
-from annotation.models import Draft, Membership, User
+from annotation.models import Draft, Judgment, Membership, Report, User
+from annotation.models.erasing import ERASING
 from comparisons.models import CritiqueAnswer, DemonstrationAnswer
-from comparisons.models.texts import ERASING
 
 
 def erase_texts(*, annotator: Membership, actor: User | None, now: datetime) -> int:
-    """Blank every demonstration, critique and revision of one annotator and delete their drafts; answers how many
-    answers were blanked. That they were given, about what and which principles stays. Done twice it is done once.
+    """Blank what one annotator wrote and delete their drafts; answers how many texts were blanked.
+
+    Demonstrations, critiques and revisions, the notes beside their answers and those of their reports. That they were
+    given, about what and which principles stays. Done twice it is done once.
 
     Files of releases are not touched: their bytes are erased by themselves.
     """
@@ -22,16 +24,19 @@ def erase_texts(*, annotator: Membership, actor: User | None, now: datetime) -> 
             cursor.execute("SELECT set_config(%s, 'on', true)", [ERASING])
         texts = DemonstrationAnswer.objects.filter(**of_theirs).update(text="", erased_at=now)
         texts += CritiqueAnswer.objects.filter(**of_theirs).update(critique="", revision="", erased_at=now)
+        written = {"annotator": annotator, "erased_at__isnull": True}
+        notes = Judgment.objects.filter(**written).exclude(note="").update(note="", erased_at=now)
+        reports = Report.objects.filter(**written).exclude(note="").update(note="", erased_at=now)
         drafts, _ = Draft.objects.filter(annotator=annotator).delete()
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config(%s, 'off', true)", [ERASING])
-        if texts or drafts:
+        if texts or notes or reports or drafts:
             record_audit(
                 project=annotator.project,
                 actor=actor,
                 action="texts.erased",
                 obj=annotator,
                 now=now,
-                data={"answers": texts, "drafts": drafts},
+                data={"answers": texts, "notes": notes, "reports": reports, "drafts": drafts},
             )
-    return texts
+    return texts + notes + reports

@@ -42,7 +42,7 @@ def formats_with_words(release: Release, annotator: int) -> list[str]:
     if judgments.filter(WROTE).exists():
         return [key for key, _ in holding]
     # Notes stand in whole judgments only.
-    if judgments.exclude(note="").exists():
+    if judgments.exclude(note="", erased_at__isnull=True).exists():
         return [key for key, reads_judgments in holding if reads_judgments]
     return []
 

@@ -1,7 +1,8 @@
 """Judgments and receipts: what an annotator answered, and the answer each submission got.
 
-A judgment is never updated. A correction is a new row that `supersedes` the earlier one; the current
-judgment is the end of that chain. Typed answers live in the kinds' own tables.
+A judgment is never updated, but for the blanking of its note when a person is to be forgotten. A correction
+is a new row that `supersedes` the earlier one; the current judgment is the end of that chain. Typed answers
+live in the kinds' own tables.
 """
 
 from typing import Any
@@ -11,6 +12,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Cast
+
+from annotation.models.erasing import immutable_but_for_erasure
 
 CURRENT_TRANSACTION = Cast(
     Cast(Func(function="pg_current_xact_id"), models.TextField()), models.BigIntegerField()
@@ -55,6 +58,8 @@ class Judgment(models.Model):
     active_seconds = models.FloatField(null=True)
     confidence = models.PositiveSmallIntegerField(null=True)
     note = models.TextField(blank=True)
+    erased_at = models.DateTimeField(null=True)
+    """When the note was blanked, because its author is to be forgotten (I12)."""
     read_to_end = ArrayField(models.CharField(max_length=1), default=list)
     """Labels of the completions that were scrolled to their end."""
     created_at = models.DateTimeField()
@@ -89,9 +94,7 @@ class Judgment(models.Model):
             models.Index(fields=["transaction_id", "id"], name="judgment_stream"),
             models.Index(fields=["annotator", "-created_at"], name="judgment_of_annotator"),
         ]
-        triggers = [
-            pgtrigger.Protect(name="judgment_immutable", operation=pgtrigger.Update | pgtrigger.Delete)
-        ]
+        triggers = [immutable_but_for_erasure("judgment_immutable", "note")]
 
     def __str__(self) -> str:
         return f"judgment {self.pk}"

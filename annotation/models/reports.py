@@ -5,9 +5,12 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import MD5
 
+from annotation.models.erasing import erased_only
+
 
 class Report(models.Model):
-    """Something is wrong with an item. open → handled, once, by a lead or reviewer; the rest never changes."""
+    """Something is wrong with an item. open → handled, once, by a lead or reviewer; the rest never changes, but
+    for a note that is blanked when its author is to be forgotten."""
 
     class Reason(models.TextChoices):
         HARMFUL = "harmful", "Harmful content"
@@ -29,6 +32,8 @@ class Report(models.Model):
     )
     reason = models.CharField(max_length=12, choices=Reason)
     note = models.TextField(blank=True)
+    erased_at = models.DateTimeField(null=True)
+    """When the note was blanked, because its author is to be forgotten (I12)."""
     created_at = models.DateTimeField()
     state = models.CharField(max_length=7, choices=State, default=State.OPEN)
     handled_at = models.DateTimeField(null=True)
@@ -43,6 +48,8 @@ class Report(models.Model):
                 "completion",
                 "reason",
                 MD5("note"),
+                # Blanked notes are alike without being the same report.
+                condition=Q(erased_at__isnull=True),
                 name="report_once",
                 nulls_distinct=False,
             ),
@@ -59,10 +66,13 @@ class Report(models.Model):
         indexes = [models.Index(fields=["created_at"], condition=Q(state="open"), name="report_open")]
         triggers = [
             pgtrigger.Protect(name="report_not_deleted", operation=pgtrigger.Delete),
-            pgtrigger.ReadOnly(name="report_immutable", exclude=["state", "handled_at", "handled_by"]),
+            pgtrigger.ReadOnly(
+                name="report_immutable", exclude=["state", "handled_at", "handled_by", "note", "erased_at"]
+            ),
+            erased_only("report_note_erased_only", "note"),
             pgtrigger.Protect(
                 name="report_handled_once",
-                operation=pgtrigger.Update,
+                operation=pgtrigger.UpdateOf("state", "handled_at", "handled_by_id"),  # type: ignore[no-untyped-call]
                 condition=pgtrigger.Q(old__state="handled"),
             ),
         ]

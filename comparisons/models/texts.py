@@ -1,7 +1,6 @@
 """Typed answers that are texts: demonstrations, critiques with their revisions.
 
-Immutable like every answer, with one way out: what a person wrote can be blanked when they are to be forgotten
-(I12). Only `comparisons.erasure` opens it, for one transaction; the trigger lets nothing through but the blanking.
+Immutable like every answer, with one way out: what a person wrote can be blanked when they are to be forgotten (I12).
 """
 
 import pgtrigger
@@ -10,35 +9,13 @@ from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
+from annotation.models.erasing import immutable_but_for_erasure
 from comparisons.models.answers import IMMUTABLE
 
 TEXT_MAX = 20_000
 CRITIQUE_MAX = 5_000
 REVISION_MAX = 200_000
 """As long as an imported completion may be, so that every one can be revised."""
-ERASING = "concord.erasing"
-"""Setting of PostgreSQL that is "on" while texts are blanked, in that transaction alone."""
-
-
-def immutable_but_for_erasure(name: str, *columns: str) -> pgtrigger.Trigger:
-    """Forbids update and delete, except setting `erased_at` while erasure is on. That the texts are then blank is
-    a check constraint's business; that nothing else changes is this trigger's."""
-    kept = " - ".join(["to_jsonb({row})", *(f"'{column}'" for column in (*columns, "erased_at"))])
-    return pgtrigger.Trigger(
-        name=name,
-        when=pgtrigger.Before,
-        operation=IMMUTABLE,
-        func=f"""
-            IF TG_OP = 'UPDATE' THEN
-                IF current_setting('{ERASING}', true) = 'on'
-                   AND OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL
-                   AND {kept.format(row="NEW")} = {kept.format(row="OLD")} THEN
-                    RETURN NEW;
-                END IF;
-            END IF;
-            RAISE EXCEPTION 'Cannot % rows of %', lower(TG_OP), TG_TABLE_NAME USING ERRCODE = 'check_violation';
-        """,
-    )
 
 
 def text_within(longest: int, *, name: str, column: str) -> models.CheckConstraint:

@@ -110,6 +110,37 @@ def test_a_lost_connection_is_an_operational_error_and_the_next_one_works(transa
         assert HOLD.one(0) != (pid,)
 
 
+def test_what_fails_only_at_commit_is_told(scratch: Callable[[], int]) -> None:
+    """A constraint that waits for the end, and a server that goes just before it: neither passes for a commit."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE scratch ADD CONSTRAINT once UNIQUE (name) DEFERRABLE INITIALLY DEFERRED")
+        cursor.execute("ALTER TABLE scratch DROP CONSTRAINT scratch_name_key")
+    with pytest.raises(IntegrityError, match="once"):
+        add_twice_at_once()
+    assert scratch() == 0
+    with pytest.raises(OperationalError):
+        add_and_lose_the_server()
+    connection.close()
+    assert scratch() == 0
+    with transaction.atomic():
+        ADD.one("third")
+    assert scratch() == 1
+
+
+@transaction.atomic
+def add_twice_at_once() -> None:
+    ADD.one("first")
+    ADD.one("first")
+
+
+@transaction.atomic
+def add_and_lose_the_server() -> None:
+    ADD.one("second")
+    (pid,) = HOLD.one(0)
+    with psycopg.connect(**connection_words(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
 def connection_words() -> dict[str, Any]:
     words = connection.get_connection_params()
     return {name: words[name] for name in ("dbname", "user", "password", "host", "port") if name in words}

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotation.kinds import AnswerError, JudgmentKind
-from annotation.models import AuditEvent, Draft
+from annotation.models import AuditEvent, Draft, Judgment, Report
+from annotation.models.erasing import ERASING
+from annotation.services.reports import handle_report, report_item
 from comparisons.erasure import erase_texts
 from comparisons.kinds import CRITIQUE, DEMONSTRATION
 from comparisons.kinds.critique.changes import PRODUCT_MAX, changes
 from comparisons.models import CritiqueAnswer, CritiquePrinciple, DemonstrationAnswer
-from comparisons.models.texts import CRITIQUE_MAX, ERASING, REVISION_MAX, TEXT_MAX
+from comparisons.models.texts import CRITIQUE_MAX, REVISION_MAX, TEXT_MAX
 from tests.comparisons.screens import CONTENTS, problems, save, screen_for, stored_and_read
 from tests.factories import NOW, make_world
 
@@ -228,8 +230,7 @@ def test_written_answers_never_change_but_for_erasure() -> None:
         lambda: CritiqueAnswer.objects.update(critique="", revision="", erased_at=NOW, is_changed=False)
     )
     forbidden(lambda: CritiqueAnswer.objects.all().delete())
-    with pytest.raises(IntegrityError, match="text_length"), transaction.atomic():
-        DemonstrationAnswer.objects.update(text="kept", erased_at=NOW)
+    forbidden(lambda: DemonstrationAnswer.objects.update(text="kept", erased_at=NOW))
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config(%s, 'off', true)", [ERASING])
     assert DemonstrationAnswer.objects.get().text == "mine"
@@ -253,10 +254,47 @@ def test_erasure_blanks_the_texts_of_one_person_and_leaves_the_rest() -> None:
     assert (theirs.critique, theirs.revision, theirs.erased_at) == (GOOD["critique"], GOOD["revision"], None)
     assert not Draft.objects.exists()
     event = AuditEvent.objects.get(action="texts.erased")
-    assert event.data == {"answers": 1, "drafts": 1}
+    assert event.data == {"answers": 1, "notes": 0, "reports": 0, "drafts": 1}
     assert CRITIQUE.answer(mine.judgment, screen_for(CRITIQUE, PRINCIPLES, [0]))["principles"] == ["kind"]
     # The door is shut again.
     forbidden(lambda: CritiqueAnswer.objects.update(critique="", revision="", erased_at=timezone.now()))
+
+
+@pytest.mark.django_db
+def test_erasure_blanks_notes_and_reports_and_lets_nothing_else_change() -> None:
+    world = make_world({"kind": "pairwise", "overlap": 2})
+    batch = world.batch(items=1)
+    leaving, staying = world.member(), world.member()
+    for annotator in (leaving, staying):
+        world.submit(world.lease(annotator), note="I wrote this.")
+    for annotator, note in ((leaving, "Mine."), (leaving, "Mine too."), (staying, "Mine.")):
+        report_item(annotator=annotator, item=batch.items.get(), reason="broken", note=note, now=NOW)
+    handled = Report.objects.get(note="Mine too.")
+    handle_report(report=handled, actor=world.lead, now=NOW)
+    assert erase_texts(annotator=leaving, actor=world.lead, now=NOW) == 3
+    assert erase_texts(annotator=leaving, actor=world.lead, now=NOW) == 0
+    found = Judgment.objects.order_by("pk").values_list("note", "erased_at")
+    assert list(found) == [("", NOW), ("I wrote this.", None)]
+    assert sorted(Report.objects.values_list("note", "state")) == [
+        ("", "handled"),
+        ("", "open"),
+        ("Mine.", "open"),
+    ]
+    event = AuditEvent.objects.get(action="texts.erased")
+    assert event.data == {"answers": 0, "notes": 1, "reports": 2, "drafts": 0}
+    theirs = Judgment.objects.filter(annotator=staying)
+    # The door is shut again, and while it is open it is a narrow one.
+    forbidden(lambda: theirs.update(note="", erased_at=NOW))
+    forbidden(lambda: Report.objects.filter(annotator=staying).update(note="", erased_at=NOW))
+    forbidden(lambda: Report.objects.filter(pk=handled.pk).update(state="open"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, 'on', true)", [ERASING])
+    forbidden(lambda: theirs.update(note="", erased_at=NOW, state="late"))
+    forbidden(lambda: theirs.update(note="Other words."))
+    for rows in (theirs, Report.objects.filter(annotator=staying)):
+        forbidden(lambda rows=rows: rows.update(note="Other words.", erased_at=NOW))
+    forbidden(lambda: Report.objects.filter(pk=handled.pk).update(note="Back again."))
+    forbidden(lambda: theirs.delete())
 
 
 # The changes

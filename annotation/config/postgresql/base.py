@@ -6,11 +6,22 @@ from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.utils import debug_transaction
 from psycopg import pq
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 
 READY = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+def checked(connection: Any, result: Any) -> Any:
+    """A result of libpq's own call. Raises the driver's error where it is one."""
+    if result.status in READY:
+        return result
+    pgconn = connection.pgconn
+    if pgconn.status == pq.ConnStatus.BAD and not result.error_field(pq.DiagnosticField.SQLSTATE):
+        raise psycopg.OperationalError(f"the connection is lost: {pgconn.get_error_message()}")
+    raise error_from_result(result, connection.info.encoding)
 
 
 @dataclass(frozen=True)
@@ -38,25 +49,17 @@ class StatementCursor:
         connection = self.cursor.connection
         is_idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
         begin = "BEGIN; " if is_idle and not connection.autocommit else ""
-        self._checked(connection.pgconn.exec_((begin + text).encode()))
+        checked(connection, connection.pgconn.exec_((begin + text).encode()))
 
     def rows(self, name: str, parameters: list[bytes | None]) -> list[tuple[Any, ...]]:
         """Every row of a prepared query; parameters are in PostgreSQL's text form."""
         connection = self.cursor.connection
         if not connection.autocommit and connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
             self.run("")
-        result = self._checked(connection.pgconn.exec_prepared(name.encode(), parameters))
+        result = checked(connection, connection.pgconn.exec_prepared(name.encode(), parameters))
         self.loaders.set_pgresult(result)
         rows: list[tuple[Any, ...]] = self.loaders.load_rows(0, result.ntuples, tuple)
         return rows
-
-    def _checked(self, result: Any) -> Any:
-        if result.status in READY:
-            return result
-        pgconn = self.cursor.connection.pgconn
-        if pgconn.status == pq.ConnStatus.BAD and not result.error_field(pq.DiagnosticField.SQLSTATE):
-            raise psycopg.OperationalError(f"the connection is lost: {pgconn.get_error_message()}")
-        raise error_from_result(result, self.cursor._encoding)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -76,6 +79,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with self.wrap_database_errors:
                 kept = self._statement_cursor = StatementCursor(self.create_cursor())
         return kept
+
+    def _commit(self) -> None:
+        """As the driver commits, but by libpq's own call, as hot queries go (`StatementCursor`)."""
+        if self.connection is None:
+            return
+        with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+            pgconn = self.connection.pgconn
+            if pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                checked(self.connection, pgconn.exec_(b"COMMIT"))
 
     def is_usable(self) -> bool:
         """Whether the connection can be used, without a query.

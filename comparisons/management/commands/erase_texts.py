@@ -12,8 +12,9 @@ from comparisons.erasure import erase_texts
 
 class Command(BaseCommand):
     help = (
-        "Blank the demonstrations, critiques and revisions of one annotator and delete their drafts. "
-        "The judgments stay, without the texts. Releases that were cut before keep their files."
+        "Blank the demonstrations, critiques, revisions and notes of one annotator and delete their drafts. The "
+        "judgments stay, without the texts. Data files of earlier releases that may hold them are deleted by the "
+        "next sweep."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -29,4 +30,4 @@ class Command(BaseCommand):
         if annotator is None:
             raise CommandError(f"{options['email']!r} is no annotator of {options['project']!r}")
         count = erase_texts(annotator=annotator, actor=None, now=timezone.now())
-        self.stdout.write(f"{count} answers blanked")
+        self.stdout.write(f"{count} texts blanked")
