@@ -36,7 +36,8 @@ FOREIGN_KEYS = """
 BATCH = """
     INSERT INTO annotation_batch (
         project_id, number, name, purpose, protocol_id, state, priority, overlap, overlap_policy, skill, pass_share,
-        lease_seconds, gold_share, repeat_share, pay_currency, source_format, source_name, source_sha256, created_at, created_by_id)
+        lease_seconds, gold_share, repeat_share, pay_currency, source_format, source_name, source_sha256, created_at,
+        created_by_id)
     SELECT p.id, 1, 'seeded', 'work', v.id, 'open', 0, %(overlap)s, '', '', 0.8,
            1800, 0, 0, '', 'jsonl', '', encode(sha256(p.slug::bytea), 'hex'), %(now)s, p.created_by_id
     FROM annotation_project p JOIN annotation_protocolversion v ON v.project_id = p.id
