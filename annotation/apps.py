@@ -27,5 +27,9 @@ class AnnotationConfig(AppConfig):
         periodic_checks.register("finished drafts", forget_drafts)
         overview_panels.register("reports", reports_panel)
         leads = frozenset({Membership.Role.LEAD.value})
+        project_navigation.register("protocol", NavigationEntry("Protocol", "list", "protocol", leads))
+        project_navigation.register(
+            "texts", NavigationEntry("Guide and consent", "file-text", "texts", leads)
+        )
         project_navigation.register("jobs", NavigationEntry("Jobs", "list-checks", "jobs", leads))
         project_navigation.register("limits", NavigationEntry("Limits", "clock", "limits", leads))

@@ -94,11 +94,36 @@ class GoldCheck:
     expected: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class ProtocolFields:
+    """Which settings of a protocol mean something under a kind: what a lead is asked who sets one up."""
+
+    overlap: int = 3
+    """Usual number of judgments for an item."""
+    points: Sequence[int] = ()
+    """Of a scale; empty where there is none."""
+    usual_points: int | None = None
+    usual_criterion_points: int | None = None
+    has_ties: bool = False
+    top_max: int | None = None
+    """Of a ranking of only the best: at most so many."""
+    switches: Mapping[str, str] = field(default_factory=dict)
+    """Settings that are on or off → what they do, said to a lead."""
+    criteria: str = "Criteria"
+    """What its criteria are called; "" where it has none."""
+    criterion_help: str = ""
+    has_anchors: bool = False
+    has_optional: bool = False
+
+
 class JudgmentKind(Protocol):
     """A kind is stateless; `parsed` is a value of its own that only it reads."""
 
     key: str
     name: str
+    about: str
+    """What people do, in a sentence for whoever chooses a kind."""
+    fields: ProtocolFields
     template_name: str
     """The full judging page, e.g. ``annotation/task_pairwise.html``."""
     writes_text: bool
@@ -110,6 +135,9 @@ class JudgmentKind(Protocol):
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
         """Fill defaults into `{"points"?, "criteria"?, "overlap"?, "ties"?}`; raises AnswerError."""
+
+    def settings(self, protocol: "ProtocolVersion") -> dict[str, Any]:
+        """The settings that give this protocol again: the inverse of `protocol`, for the form of its next version."""
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> Any:
         """Check an API answer (labels as shown, see api.md "Answers on a lease"). Raises AnswerError."""

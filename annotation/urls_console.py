@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from annotation.views import console, jobs, reports, settings_page, staffing
+from annotation.views import console, jobs, reports, settings_page, setup, staffing
 
 urlpatterns = [
     path("projects", console.projects, name="projects"),
+    path("projects/new", setup.project_new, name="project_new"),
     path("projects/<slug:slug>", console.project, name="project"),
+    path("projects/<slug:slug>/protocol", setup.protocol, name="protocol"),
+    path("projects/<slug:slug>/texts", setup.texts, name="texts"),
     path("projects/<slug:slug>/members", console.members, name="members"),
     path("projects/<slug:slug>/batches/new", console.batch_new, name="batch_new"),
     path("projects/<slug:slug>/batches/<int:number>", console.batch, name="batch"),

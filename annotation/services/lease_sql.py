@@ -276,6 +276,19 @@ SHOWN = Statement(
     """,
 )
 
+POOLS_TO_MOVE = Statement(
+    "pools_to_move",
+    ["bigint", "bigint"],  # annotator, project
+    """
+    SELECT p.id FROM annotation_pool p
+    JOIN annotation_batch b ON b.id = p.batch_id
+    LEFT JOIN annotation_poolplace q ON q.pool_id = p.id AND q.annotator_id = $1
+    WHERE b.project_id = $2 AND b.state = 'open' AND EXISTS (
+        SELECT FROM annotation_assignment a
+        WHERE a.pool_id = p.id AND a.state = 'open' AND a.position > coalesce(q.position, 0))
+    ORDER BY p.id
+    """,
+)
 # The pool's row is locked in the statement before: whoever opens a slot holds it until they commit, so that no
 # slot with a lower position can appear once this one looks.
 LOCK_POOL = Statement("lock_pool", ["bigint"], "SELECT FROM annotation_pool WHERE id = $1 FOR SHARE")

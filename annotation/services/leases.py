@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from annotation.kinds import Screen
@@ -340,21 +340,7 @@ def reason_for_nothing(annotator: Membership, batch: Batch | None, now: datetime
 
 def move_places(annotator: Membership) -> None:
     """Note how far down each pool nothing is left for this person, so that nobody walks that way again."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT p.id FROM annotation_pool p
-            JOIN annotation_batch b ON b.id = p.batch_id
-            LEFT JOIN annotation_poolplace q ON q.pool_id = p.id AND q.annotator_id = %s
-            WHERE b.project_id = %s AND b.state = 'open' AND EXISTS (
-                SELECT FROM annotation_assignment a
-                WHERE a.pool_id = p.id AND a.state = 'open' AND a.position > coalesce(q.position, 0))
-            ORDER BY p.id
-            """,
-            [annotator.pk, annotator.project_id],
-        )
-        pools = [row[0] for row in cursor.fetchall()]
-    for pool_id in pools:
+    for (pool_id,) in sql.POOLS_TO_MOVE.rows(annotator.pk, annotator.project_id):
         move_place(annotator.pk, pool_id)
 
 

@@ -28,6 +28,8 @@ from annotation.services.locks import lock_pools
 from annotation.services.people import new_pseudonym
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+TAKEN_SLUGS = {"new"}
+"""/projects/new is a page."""
 DEFAULT_GUIDELINE = """Read the prompt, then each response to its end. Judge what was asked for.
 
 A longer answer is not a better one. Check facts before style.
@@ -56,6 +58,8 @@ def create_project(
             "Use small letters, digits and hyphens, at most 60, starting with a letter or digit.",
             field="slug",
         )
+    if slug in TAKEN_SLUGS:
+        raise Refused("This address is taken by a page of ours.", code="taken", field="slug")
     if not name.strip() or len(name) > 120:
         raise Refused("A project needs a name of at most 120 characters.", field="name")
     try:
@@ -180,6 +184,27 @@ def publish_consent_text(*, project: Project, actor: User, text: str, now: datet
             data={"number": consent.number},
         )
     return consent
+
+
+def publish_texts(*, project: Project, actor: User, guideline: str, consent: str, now: datetime) -> list[str]:
+    """Publish what differs from the newest guide and consent text; answers what that was. Raises Refused."""
+    published = []
+    with transaction.atomic():
+        # Race: two leads publish the same words at once. The second waits here and finds them there.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        newest = project.consent_texts.order_by("number").last()
+        if newest is not None and not consent.strip():
+            raise Refused(
+                "People have agreed to a text, so there has to be one: change its words, or leave it.",
+                field="consent",
+            )
+        if guideline.strip() != project.guidelines.latest("number").text.strip():
+            made = publish_guideline(project=project, actor=actor, text=guideline, now=now)
+            published.append(f"guide version {made.number}")
+        if consent.strip() and (newest is None or consent.strip() != newest.text.strip()):
+            asked = publish_consent_text(project=project, actor=actor, text=consent, now=now)
+            published.append(f"consent version {asked.number}")
+    return published
 
 
 def next_number(project: Project, relation: str) -> int:

@@ -1,11 +1,12 @@
 """Protocol settings → `ProtocolSpec`: the criteria, scales and defaults that all kinds share."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from annotation.kinds import CriterionSpec, ProtocolSpec
+from annotation.models import Criterion, ProtocolVersion
 from comparisons.kinds.checks import Problems, dotted, spoken
 
 OVERALL = "overall"
@@ -28,7 +29,7 @@ HINTS = {
 class ScaleRules:
     """How one kind turns a number of points into bounds. `points` is empty where there is no scale."""
 
-    points: Collection[int]
+    points: Sequence[int]
     overall_points: int | None
     criterion_points: int | None
     bounds: Callable[[int, bool], tuple[int, int]]
@@ -104,6 +105,37 @@ def read_protocol(settings: Mapping[str, Any], kind: str, rules: ScaleRules) -> 
         ties_allowed=overall.ties_allowed,
         criteria=[*criteria.values(), overall],
     )
+
+
+def settings_of(protocol: ProtocolVersion, rules: ScaleRules) -> dict[str, Any]:
+    """The settings, less a kind's own, from which `read_protocol` makes the same protocol again."""
+    criteria = list(protocol.criteria.order_by("position"))
+    told: dict[str, Any] = {"kind": protocol.kind, "overlap": protocol.overlap}
+    if rules.points:
+        told["points"] = protocol.points
+    points = {criterion.key: _points_of(criterion, rules) for criterion in criteria}
+    points[OVERALL] = protocol.points
+    if rules.has_ties and any(
+        not criterion.ties_allowed and points[criterion.key] not in rules.without_tie
+        for criterion in criteria
+    ):
+        told["ties"] = False
+    told["criteria"] = [
+        {"key": one.key, "name": one.name, "question": one.question}
+        | ({"points": points[one.key]} if rules.points and one.key != OVERALL else {})
+        | ({"anchors": one.anchors} if one.anchors else {})
+        | ({"optional": True} if one.is_optional else {})
+        for one in criteria
+    ]
+    return told
+
+
+def _points_of(criterion: Criterion, rules: ScaleRules) -> int | None:
+    """Of a criterion but overall: the number of points that has its bounds, and a tie just when it has. Where only ties
+    are forbidden, another number may fit as well; then it asks the same."""
+    fitting = [n for n in rules.points if rules.bounds(n, False) == (criterion.low, criterion.high)]
+    likely = [n for n in fitting if (n not in rules.without_tie) == criterion.ties_allowed]
+    return next(iter(likely or fitting), None)
 
 
 def _read_points(

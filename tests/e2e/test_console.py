@@ -54,6 +54,7 @@ def test_every_page_is_accessible_and_fits(
     run_claimed(str(job.pk), timezone.now())
     paths = ["/projects", base, f"{base}/batches/new", f"{base}/batches/1", f"{base}/batches/1/items/4"]
     paths += [f"{base}/members", "/settings", f"/jobs/{job.pk}"]
+    paths += ["/projects/new", "/projects/new?kind=rating", f"{base}/protocol", f"{base}/texts"]
     page = open_page(world.lead, size=size, theme=theme)
     found = {}
     for path in paths:

@@ -323,7 +323,10 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     seen = set()
     for name, path in {
         "projects": "/projects",
+        "project_new": "/projects/new?kind=rating",
         "project": f"/projects/{slug}",
+        "protocol": f"/projects/{slug}/protocol",
+        "texts": f"/projects/{slug}/texts",
         "members": f"/projects/{slug}/members",
         "member": f"/projects/{slug}/members/{annotator.pseudonym}",
         "batch_new": f"/projects/{slug}/batches/new",

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolSpec, Screen
+from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolFields, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
-from comparisons.kinds.criteria import ScaleRules, read_protocol
+from comparisons.kinds.criteria import ScaleRules, read_protocol, settings_of
 from comparisons.kinds.critique.form import (
     NONE,
     answer_from_form,
@@ -21,7 +21,7 @@ from comparisons.models.texts import CRITIQUE_MAX, REVISION_MAX
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Criterion, GoldAnswer, Judgment
+    from annotation.models import Criterion, GoldAnswer, Judgment, ProtocolVersion
 
 RULES = ScaleRules(
     points=(),
@@ -48,6 +48,10 @@ class Critique:
 class CritiqueKind:
     key = "critique"
     name = "Critique and revise"
+    about = "People say which principles a response breaks, and mend it."
+    fields = ProtocolFields(
+        overlap=1, criteria="Principles", criterion_help="At least one. The question says what it demands."
+    )
     template_name = "annotation/task_critique.html"
     writes_text = True
     reads_text = True
@@ -61,6 +65,9 @@ class CritiqueKind:
             detail = "Name the principles as criteria: [{name, question}, …]."
             raise AnswerError([FieldError("criteria", "required", detail)])
         return spec
+
+    def settings(self, protocol: "ProtocolVersion") -> dict[str, Any]:
+        return settings_of(protocol, RULES)
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> Critique:
         """`principles` is the list of keys that are broken, empty for none; all three parts are needed."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolSpec, Screen
+from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolFields, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems
-from comparisons.kinds.criteria import ScaleRules, read_protocol
+from comparisons.kinds.criteria import ScaleRules, read_protocol, settings_of
 from comparisons.kinds.demonstration.form import answer_from_form, form_context
 from comparisons.kinds.texts import read_text
 from comparisons.models import DemonstrationAnswer
@@ -14,7 +14,7 @@ from comparisons.models.texts import TEXT_MAX
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import GoldAnswer, Judgment
+    from annotation.models import GoldAnswer, Judgment, ProtocolVersion
 
 RULES = ScaleRules(
     points=(),
@@ -31,6 +31,8 @@ RULES = ScaleRules(
 class DemonstrationKind:
     key = "demonstration"
     name = "Demonstration"
+    about = "People write the assistant’s next message."
+    fields = ProtocolFields(overlap=1, criteria="")
     template_name = "annotation/task_demonstration.html"
     writes_text = True
     reads_text = True
@@ -45,6 +47,9 @@ class DemonstrationKind:
             detail = "A demonstration is one text and has no criteria; say in the guide what makes it good."
             raise AnswerError([FieldError("criteria", "not_possible", detail)])
         return spec
+
+    def settings(self, protocol: "ProtocolVersion") -> dict[str, Any]:
+        return settings_of(protocol, RULES)
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> str:
         """The text, its line ends as newlines."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import GoldCheck, ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolFields, ProtocolSpec, Screen
 from annotation.statements import Statement
 from comparisons.kinds.checks import Problems, dotted, spoken
-from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol
+from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol, settings_of
 from comparisons.kinds.pairwise.form import answer_from_form, form_context
 from comparisons.kinds.pairwise.turns import turns_asked
 from comparisons.models import PairwiseAnswer
@@ -19,7 +19,7 @@ from comparisons.models import PairwiseAnswer
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Criterion, GoldAnswer, Judgment
+    from annotation.models import Criterion, GoldAnswer, Judgment, ProtocolVersion
 
 STRENGTHS = {2: 1, 3: 1, 5: 2, 7: 3, 8: 4}
 """Points of a scale → the strongest preference n; the stored value lies in −n…n."""
@@ -75,6 +75,14 @@ class Comparison:
 class PairwiseKind:
     key = "pairwise"
     name = "Pairwise"
+    about = "People compare two responses, on criteria if there are any, and then overall."
+    fields = ProtocolFields(
+        points=RULES.points,
+        usual_points=RULES.overall_points,
+        usual_criterion_points=RULES.criterion_points,
+        has_ties=True,
+        switches={"per_turn": "Compare conversations turn by turn as well"},
+    )
     template_name = "annotation/task_pairwise.html"
     writes_text = False
     reads_text = False
@@ -94,6 +102,9 @@ class PairwiseKind:
             problems.add("criteria", "bad_key", "With per_turn, keys of the form overall-t2 are taken.")
         problems.raise_if_any()
         return spec
+
+    def settings(self, protocol: "ProtocolVersion") -> dict[str, Any]:
+        return settings_of(protocol, RULES) | ({"per_turn": True} if protocol.per_turn else {})
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> Comparison:
         """Fields of errors are relative to the answer."""

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import GoldCheck, ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolFields, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
-from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol
+from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol, settings_of
 from comparisons.kinds.ranking.form import answer_from_form, form_context, wanted
 from comparisons.models import RankingAnswer
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import Criterion, GoldAnswer, Judgment
+    from annotation.models import Criterion, GoldAnswer, Judgment, ProtocolVersion
 
 RULES = ScaleRules(
     points=(),
@@ -37,6 +37,8 @@ Tiers = list[list[str]]
 class RankingKind:
     key = "ranking"
     name = "Ranking"
+    about = "People put two to eight responses in order."
+    fields = ProtocolFields(has_ties=True, top_max=7)
     template_name = "annotation/task_ranking.html"
     writes_text = False
     reads_text = False
@@ -52,6 +54,9 @@ class RankingKind:
         problems.raise_if_any()
         shared = {key: value for key, value in settings.items() if key != "top"}
         return replace(read_protocol(shared, self.key, RULES), top=top)
+
+    def settings(self, protocol: "ProtocolVersion") -> dict[str, Any]:
+        return settings_of(protocol, RULES) | ({"top": protocol.top} if protocol.top else {})
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> dict[str, Tiers]:
         """Criterion key → tiers. Criteria other than overall come as `criteria.<key>.ranking`."""

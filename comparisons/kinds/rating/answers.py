@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import GoldCheck, ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolFields, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, spoken
-from comparisons.kinds.criteria import CHOICE, ScaleRules, read_protocol
+from comparisons.kinds.criteria import CHOICE, ScaleRules, read_protocol, settings_of
 from comparisons.kinds.rating.form import answer_from_form, asks_choice, form_context, span_text
 from comparisons.models import RatingAnswer, RatingChoice, SpanMark
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-    from annotation.models import GoldAnswer, Judgment
+    from annotation.models import GoldAnswer, Judgment, ProtocolVersion
 
 MAX_SPANS = 200
 
@@ -52,6 +52,15 @@ class Ratings:
 class RatingKind:
     key = "rating"
     name = "Rating"
+    about = "People rate each response on criteria, and may mark what is wrong in its text."
+    fields = ProtocolFields(
+        points=RULES.points,
+        usual_points=RULES.overall_points,
+        usual_criterion_points=RULES.criterion_points,
+        switches={"choice": "Of several responses, ask at the end which one they would choose"},
+        has_anchors=True,
+        has_optional=True,
+    )
     template_name = "annotation/task_rating.html"
     writes_text = False
     reads_text = True
@@ -74,6 +83,9 @@ class RatingKind:
                 )
         problems.raise_if_any()
         return replace(spec, has_choice=choice is True)
+
+    def settings(self, protocol: "ProtocolVersion") -> dict[str, Any]:
+        return settings_of(protocol, RULES) | ({"choice": True} if protocol.has_choice else {})
 
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> Ratings:
         """Every criterion for every label; `spans` and `choice` may be left out."""
