@@ -21,7 +21,7 @@ run: .venv/.run ## Start everything and print the address and the logins (PORT=8
 
 test: .venv/.dev ## Run all tests but those of TRL
 	@echo "TRL is apart: make trl trains it on a real release."
-	$(BIN)/python -m pytest -m "not trl" -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not trl" -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 looks: .venv/.dev ## Look at every page with axe in both themes at all widths (`make test` takes half of them)
 	CONCORD_LOOKS=all $(BIN)/python -m pytest tests/e2e -n 3 --dist loadfile $(ARGS)
@@ -32,7 +32,7 @@ shots: .venv/.dev ## Picture every page in both themes at 1440, 768 and 390 px (
 	@echo "$(VAR)/shots has $$(ls "$(VAR)/shots" | wc -l) pictures."
 
 coverage: .venv/.dev ## Run the tests and print what they leave out
-	$(BIN)/python -m pytest -m "not trl" -n 5 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -m "not trl" -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 faults: .venv/.dev ## Kill, cut and flush things at length and print the figures (about an hour; ARGS="-k postgres")
 	CONCORD_FAULTS=long $(BIN)/python -m pytest tests/faults tests/config/test_metrics.py tests/annotation/test_slot_life.py -n 0 -p no:randomly -s $(ARGS)
