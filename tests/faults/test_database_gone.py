@@ -12,7 +12,7 @@ import pytest
 from tests.faults.calls import Caller
 from tests.faults.load import Load
 from tests.faults.oracle import compare
-from tests.faults.running import Running, through, wait_for, web_server
+from tests.faults.running import Running, is_up, through, wait_for, web_server
 from tests.faults.scale import LONG, scaled
 from tests.faults.wires import DatabaseWire
 from tests.instance import free_port
@@ -172,6 +172,7 @@ def test_control_a_full_disk_that_is_not_told_as_such_ends_peoples_work(
             fill(ballast)
             wait_for("end of everybody's work", lambda: load.is_over, seconds=120)
             ballast.unlink()
+        wait_for("database with room again", lambda: is_up(instance.url))
         findings = compare(instance.superuser_url, log, project=place.project)
     finally:
         instance.stop()
