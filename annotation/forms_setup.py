@@ -12,11 +12,10 @@ from django.utils.text import slugify
 from annotation.errors import Refused
 from annotation.forms_console import ConsoleForm, whole_field
 from annotation.forms_staffing import text_lines
-from annotation.kinds import FieldError, JudgmentKind
+from annotation.kinds import CRITERIA_MAX, FieldError, JudgmentKind
+from annotation.models import Criterion
 from annotation.services.projects import DEFAULT_GUIDELINE
 
-OVERALL = "overall"
-CRITERIA_MAX = 20
 ROWS_AT_FIRST, ROWS_MORE = 3, 3
 LISTED = re.compile(r"criteria\.(\d+)(?:\.(\w+))?.*")
 LINE = {"class": "field", "autocomplete": "off"}
@@ -44,9 +43,9 @@ def text_field(
     )
 
 
-def points_field(points: Sequence[int], usual: int | None, label: str = "Points") -> forms.TypedChoiceField:
+def points_field(points: Sequence[int], usual: int | None) -> forms.TypedChoiceField:
     return forms.TypedChoiceField(
-        label=label,
+        label="Points",
         required=False,
         choices=[(number, str(number)) for number in points],
         coerce=int,
@@ -121,7 +120,7 @@ class ProtocolForm(ConsoleForm):
         super().__init__(*args, **kwargs)
         asked, fields = kind.fields, self.fields
         if asked.points:
-            fields["points"] = points_field(asked.points, asked.usual_points, "Points")
+            fields["points"] = points_field(asked.points, asked.usual_points)
         fields["overall_question"] = line_field(
             "Question", 300, "Of the judgment as a whole. Left empty, it is the usual one."
         )
@@ -190,14 +189,14 @@ class ProtocolSetup:
         """With `settings` of the kind filled in, or what is usual."""
         told = settings or {}
         listed = [dict(one) for one in told.get("criteria", [])]
-        overall = next((one for one in listed if one["key"] == OVERALL), {})
+        overall = next((one for one in listed if one["key"] == Criterion.OVERALL), {})
         for one in listed:
             one["anchors"] = "\n".join(one.get("anchors", []))
         shared: dict[str, Any] = {name: value for name, value in told.items() if name != "criteria"}
         if settings:
             shared |= {"ties": told.get("ties", True), "overall_question": overall.get("question", "")}
             shared |= {"overall_anchors": overall.get("anchors", "")}
-        rows: list[dict[str, Any]] = [one for one in listed if one["key"] != OVERALL]
+        rows: list[dict[str, Any]] = [one for one in listed if one["key"] != Criterion.OVERALL]
         blank = max(ROWS_AT_FIRST - len(rows), 1)
         return cls.filled(kind, shared, [*rows, *({} for _ in range(blank))])
 
@@ -236,7 +235,7 @@ class ProtocolSetup:
         told |= {name: True for name in self.kind.fields.switches if data[name]}
         if self.kind.fields.has_ties and not data["ties"]:
             told["ties"] = False
-        overall: dict[str, Any] = {"key": OVERALL}
+        overall: dict[str, Any] = {"key": Criterion.OVERALL}
         if data["overall_question"]:
             overall["question"] = data["overall_question"]
         if data.get("overall_anchors"):

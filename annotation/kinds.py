@@ -94,11 +94,15 @@ class GoldCheck:
     expected: dict[str, Any]
 
 
+CRITERIA_MAX = 20
+"""Of a protocol, `overall` not counted."""
+
+
 @dataclass(frozen=True)
 class ProtocolFields:
     """Which settings of a protocol mean something under a kind: what a lead is asked who sets one up."""
 
-    overlap: int = 3
+    overlap: int
     """Usual number of judgments for an item."""
     points: Sequence[int] = ()
     """Of a scale; empty where there is none."""

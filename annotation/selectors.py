@@ -13,6 +13,7 @@ from annotation.models import (
     Assignment,
     Batch,
     Completion,
+    ConsentText,
     Criterion,
     Exclusion,
     GuidelineVersion,
@@ -73,6 +74,23 @@ def protocol_of(protocol_id: int) -> ProtocolVersion:
 def current_guideline(project_id: int) -> GuidelineVersion:
     """The guide in force. Every project has one from its first transaction on."""
     return GuidelineVersion.objects.filter(project_id=project_id).latest("number")
+
+
+@dataclass(frozen=True)
+class ProjectTexts:
+    """Guide and consent text in force."""
+
+    guideline: GuidelineVersion
+    consent: ConsentText | None
+
+    @property
+    def versions(self) -> str:
+        """Both numbers, to tell whether somebody has published since."""
+        return f"{self.guideline.number}-{self.consent.number if self.consent else 0}"
+
+
+def current_texts(project: Project) -> ProjectTexts:
+    return ProjectTexts(current_guideline(project.pk), project.consent_texts.order_by("number").last())
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,11 @@ def project_facts(project: Project) -> ProjectFacts:
     return ProjectFacts(project.protocols.latest("number"), current_guideline(project.pk).number)
 
 
+def batches_asking(protocol: ProtocolVersion) -> int:
+    """How many batches were imported under this version."""
+    return protocol.batches.count()
+
+
 def import_job_of(batch: Batch) -> Job | None:
     """The job that imported `batch`, or tried to."""
     return (

@@ -24,6 +24,7 @@ from annotation.models import (
     ProtocolVersion,
     User,
 )
+from annotation.selectors import current_texts
 from annotation.services.locks import lock_pools
 from annotation.services.people import new_pseudonym
 
@@ -95,9 +96,17 @@ def create_project(
 
 
 def publish_protocol(
-    *, project: Project, actor: User, settings: Mapping[str, Any], now: datetime
+    *,
+    project: Project,
+    actor: User,
+    settings: Mapping[str, Any],
+    now: datetime,
+    after: int | None = None,
 ) -> ProtocolVersion:
-    """The next protocol version; batches imported earlier keep theirs. Raises Refused."""
+    """The next protocol version; batches imported earlier keep theirs. Raises Refused.
+
+    `after`: the version that the actor had before them; a newer one is to be looked at first.
+    """
     kind_key = settings.get("kind")
     if not isinstance(kind_key, str) or kind_key not in judgment_kinds:
         known = ", ".join(key for key, _ in judgment_kinds)
@@ -107,9 +116,13 @@ def publish_protocol(
     except AnswerError as error:
         raise Refused("The protocol does not fit its kind.", errors=error.errors) from None
     with transaction.atomic():
+        number = next_number(project, "protocols")
+        if after is not None and number != after + 1:
+            told = f"Somebody has published version {number - 1} meanwhile. Look at it first."
+            raise Refused(told, code="stale", status=409)
         protocol = ProtocolVersion.objects.create(
             project=project,
-            number=next_number(project, "protocols"),
+            number=number,
             kind=spec.kind,
             points=spec.points,
             overlap=spec.overlap,
@@ -186,22 +199,30 @@ def publish_consent_text(*, project: Project, actor: User, text: str, now: datet
     return consent
 
 
-def publish_texts(*, project: Project, actor: User, guideline: str, consent: str, now: datetime) -> list[str]:
-    """Publish what differs from the newest guide and consent text; answers what that was. Raises Refused."""
+def publish_texts(
+    *, project: Project, actor: User, guideline: str, consent: str, seen: str, now: datetime
+) -> list[str]:
+    """Publish what differs from the newest guide and consent text; answers what that was. Raises Refused.
+
+    `seen`: the versions that the actor had before them (`ProjectTexts.versions`).
+    """
     published = []
     with transaction.atomic():
-        # Race: two leads publish the same words at once. The second waits here and finds them there.
+        # Race: two leads publish at once. The second waits here and then finds newer versions.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        newest = project.consent_texts.order_by("number").last()
-        if newest is not None and not consent.strip():
+        current = current_texts(project)
+        if current.versions != seen:
+            told = "Somebody has published other texts meanwhile. Look at them first."
+            raise Refused(told, code="stale", status=409)
+        if current.consent is not None and not consent.strip():
             raise Refused(
                 "People have agreed to a text, so there has to be one: change its words, or leave it.",
                 field="consent",
             )
-        if guideline.strip() != project.guidelines.latest("number").text.strip():
+        if guideline.strip() != current.guideline.text.strip():
             made = publish_guideline(project=project, actor=actor, text=guideline, now=now)
             published.append(f"guide version {made.number}")
-        if consent.strip() and (newest is None or consent.strip() != newest.text.strip()):
+        if consent.strip() and (current.consent is None or consent.strip() != current.consent.text.strip()):
             asked = publish_consent_text(project=project, actor=actor, text=consent, now=now)
             published.append(f"consent version {asked.number}")
     return published

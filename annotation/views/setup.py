@@ -1,5 +1,7 @@
 """Pages on which a project is set up: a new one, what it asks, its guide and consent."""
 
+import re
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http.response import HttpResponseBase
@@ -13,12 +15,15 @@ from annotation.errors import Refused
 from annotation.forms_setup import ProjectForm, ProtocolSetup, TextsForm, as_sent
 from annotation.kinds import JudgmentKind, judgment_kinds
 from annotation.models import Project, ProtocolVersion
+from annotation.selectors import current_texts
+from annotation.selectors_console import batches_asking, project_facts
 from annotation.services.projects import create_project, publish_protocol, publish_texts
 from annotation.views.console import console_context
 from annotation.views.signed_in import SignedInRequest, signed_in
 
 MORE_ROWS = "more"
 """Name of the button that asks for more rows and stores nothing."""
+VERSION = re.compile(r"[0-9]{1,9}")
 
 
 def kind_asked(request: SignedInRequest) -> JudgmentKind | None:
@@ -73,14 +78,14 @@ def made(request: SignedInRequest, form: ProjectForm, setup: ProtocolSetup) -> P
 def protocol(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """What is asked now, as a form; sent, it is the next version."""
     project = access_project(request.user, slug, Role.LEAD)
-    current = project.protocols.latest("number")
+    current = project_facts(project).protocol
     kind = kind_asked(request) or judgment_kinds.get(current.kind)
     setup = ProtocolSetup.of(kind, kind.settings(current) if kind.key == current.kind else None)
     if request.method == "POST":
         setup = ProtocolSetup.sent(kind, request.POST)
         if MORE_ROWS in request.POST:
             setup = setup.with_more_rows()
-        elif (published := published_protocol(request, project, current, setup)) is not None:
+        elif (published := published_protocol(request, project, setup)) is not None:
             messages.success(
                 request,
                 f"Version {published.number} is published. Batches that are imported from now on ask it.",
@@ -92,26 +97,26 @@ def protocol(request: SignedInRequest, slug: str) -> HttpResponseBase:
         "kinds": [other for _, other in judgment_kinds],
         "current": current,
         "current_kind": judgment_kinds.get(current.kind),
-        "batches": current.batches.count(),
+        "batches": batches_asking(current),
     }
     status = 422 if setup.form.is_bound else 200
     return render(request, "annotation/protocol.html", context, status=status)
 
 
 def published_protocol(
-    request: SignedInRequest, project: Project, current: ProtocolVersion, setup: ProtocolSetup
+    request: SignedInRequest, project: Project, setup: ProtocolSetup
 ) -> ProtocolVersion | None:
     """The next version; None, with the reasons in the forms, where it cannot be published."""
     if not setup.is_valid():
         return None
-    if request.POST.get("seen") != str(current.number):
-        setup.form.add_error(
-            None, f"Somebody has published version {current.number} meanwhile. Look at it first."
-        )
-        return None
+    seen = request.POST.get("seen", "")
     try:
         return publish_protocol(
-            project=project, actor=request.user, settings=setup.settings(), now=timezone.now()
+            project=project,
+            actor=request.user,
+            settings=setup.settings(),
+            after=int(seen) if VERSION.fullmatch(seen) else 0,
+            now=timezone.now(),
         )
     except Refused as refusal:
         setup.refuse(refusal)
@@ -124,28 +129,24 @@ def published_protocol(
 def texts(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """Guide and consent. What was changed becomes the next version of it."""
     project = access_project(request.user, slug, Role.LEAD)
-    guideline = project.guidelines.latest("number")
-    consent = project.consent_texts.order_by("number").last()
-    seen = f"{guideline.number}-{consent.number if consent else 0}"
-    form = TextsForm(initial={"guideline": guideline.text, "consent": consent.text if consent else ""})
+    current = current_texts(project)
+    consent = current.consent.text if current.consent else ""
+    form = TextsForm(initial={"guideline": current.guideline.text, "consent": consent})
     if request.method == "POST":
         form = TextsForm(request.POST)
-        if form.is_valid() and request.POST.get("seen") != seen:
-            form.add_error(None, "Somebody has published other texts meanwhile. Look at them first.")
-        elif form.is_valid():
+        if form.is_valid():
             try:
                 published = publish_texts(
-                    project=project, actor=request.user, now=timezone.now(), **form.cleaned_data
+                    project=project,
+                    actor=request.user,
+                    seen=request.POST.get("seen", ""),
+                    now=timezone.now(),
+                    **form.cleaned_data,
                 )
                 told = f"Published: {' and '.join(published)}." if published else "Nothing has changed."
                 messages.success(request, told)
                 return redirect("texts", slug=slug)
             except Refused as refusal:
                 form.refuse(refusal)
-    context = console_context(request, project, "texts") | {
-        "form": form,
-        "guideline": guideline,
-        "consent": consent,
-        "seen": seen,
-    }
+    context = console_context(request, project, "texts") | {"form": form, "current": current}
     return render(request, "annotation/texts.html", context, status=422 if form.is_bound else 200)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.kinds import CriterionSpec, ProtocolSpec
+from annotation.kinds import CRITERIA_MAX, CriterionSpec, ProtocolFields, ProtocolSpec
 from annotation.models import Criterion, ProtocolVersion
 from comparisons.kinds.checks import Problems, dotted, spoken
 
@@ -14,7 +14,6 @@ CHOICE = "choice"
 """Which of several rated completions somebody would choose; in comparisons it stands where a criterion's key stands."""
 DEFAULT_OVERLAP = 3
 MAX_OVERLAP = 100
-MAX_CRITERIA = 20
 KEY_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 HINTS = {
@@ -78,8 +77,8 @@ def read_protocol(settings: Mapping[str, Any], kind: str, rules: ScaleRules) -> 
     if listed is not None and not isinstance(listed, list | tuple):
         problems.add("criteria", "not_a_list", "Send a list of criteria.")
         listed = None
-    if listed is not None and len(listed) > MAX_CRITERIA:
-        problems.add("criteria", "too_many", f"Use at most {MAX_CRITERIA} criteria.")
+    if listed is not None and len(listed) > CRITERIA_MAX:
+        problems.add("criteria", "too_many", f"Use at most {CRITERIA_MAX} criteria.")
         listed = None
     for index, entry in enumerate(listed or []):
         criterion = _read_criterion(entry, dotted("criteria", index), rules, points, ties, problems)
@@ -104,6 +103,19 @@ def read_protocol(settings: Mapping[str, Any], kind: str, rules: ScaleRules) -> 
         overlap=overlap,
         ties_allowed=overall.ties_allowed,
         criteria=[*criteria.values(), overall],
+    )
+
+
+def fields_of(rules: ScaleRules, *, overlap: int = DEFAULT_OVERLAP, **own: Any) -> ProtocolFields:
+    """What a lead is asked about a protocol under these rules. `own`: what only the kind itself knows."""
+    return ProtocolFields(
+        overlap=overlap,
+        points=rules.points,
+        usual_points=rules.overall_points,
+        usual_criterion_points=rules.criterion_points,
+        has_ties=rules.has_ties,
+        has_optional=rules.has_optional,
+        **own,
     )
 
 

@@ -10,10 +10,11 @@ from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from annotation.audit import record_audit
-from annotation.jobs import JobFailed, Progress, enqueue_job
+from annotation.jobs import JobFailed, Progress
 from annotation.models import Job, Judgment, Project, User
 from comparisons.models import AgreementReport
 from comparisons.selectors import CriterionRatings, criterion_ratings, work_judgments
+from comparisons.services.studies import start_study
 
 if TYPE_CHECKING:
     from comparisons.agreement import AgreementResult, Level
@@ -25,16 +26,7 @@ SETTLE_SECONDS = 30
 
 
 def start_agreement(*, project: Project, actor: User | None, now: datetime, seed: int = 0) -> Job:
-    """Queue the computation, or return the one that is queued or running already."""
-    with transaction.atomic():
-        return enqueue_job(
-            kind=JOB_KIND,
-            key=str(project.pk),
-            project=project,
-            actor=actor,
-            now=now,
-            arguments={"seed": seed},
-        )
+    return start_study(JOB_KIND, project=project, actor=actor, now=now, seed=seed)
 
 
 def compute_agreement(

@@ -11,10 +11,11 @@ from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from annotation.audit import record_audit
-from annotation.jobs import JobFailed, Progress, enqueue_job
+from annotation.jobs import JobFailed, Progress
 from annotation.models import Job, Judgment, Project, User
 from comparisons.models import Statistic
 from comparisons.selectors import work_judgments
+from comparisons.services.studies import start_study
 from comparisons.studies.data import OVERALL, Choices, choices_of, latest_judgment
 
 if TYPE_CHECKING:
@@ -28,16 +29,7 @@ Step = Callable[[], "list[Figure]"]
 
 
 def start_statistics(*, project: Project, actor: User | None, now: datetime, seed: int = 0) -> Job:
-    """Queue the computation, or return the one that is queued or running already."""
-    with transaction.atomic():
-        return enqueue_job(
-            kind=JOB_KIND,
-            key=str(project.pk),
-            project=project,
-            actor=actor,
-            now=now,
-            arguments={"seed": seed},
-        )
+    return start_study(JOB_KIND, project=project, actor=actor, now=now, seed=seed)
 
 
 def compute_statistics(

@@ -188,6 +188,9 @@ def test_a_version_that_came_meanwhile_is_looked_at_first(lead: Client, world: W
     assert "Somebody has published version 2 meanwhile." in page
     assert world.project.protocols.count() == 2
     assert 'name="seen" value="2"' in page
+    for odd in ("", "1-0", "-1", "9" * 5_000):
+        refused(lead, path + "?kind=pairwise", shown | {"seen": odd})
+    assert world.project.protocols.count() == 2
 
 
 def test_guide_and_consent_become_versions_when_they_change(lead: Client, world: World) -> None:

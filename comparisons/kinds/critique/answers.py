@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolFields, ProtocolSpec, Screen
+from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
-from comparisons.kinds.criteria import ScaleRules, read_protocol, settings_of
+from comparisons.kinds.criteria import ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.critique.form import (
     NONE,
     answer_from_form,
@@ -49,8 +49,11 @@ class CritiqueKind:
     key = "critique"
     name = "Critique and revise"
     about = "People say which principles a response breaks, and mend it."
-    fields = ProtocolFields(
-        overlap=1, criteria="Principles", criterion_help="At least one. The question says what it demands."
+    fields = fields_of(
+        RULES,
+        overlap=1,
+        criteria="Principles",
+        criterion_help="At least one. The question says what it demands.",
     )
     template_name = "annotation/task_critique.html"
     writes_text = True
@@ -60,7 +63,7 @@ class CritiqueKind:
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
         """The criteria are the principles: name, and as question what it demands. At least one; overlap 1."""
-        spec = read_protocol({"overlap": 1} | dict(settings), self.key, RULES)
+        spec = read_protocol({"overlap": self.fields.overlap} | dict(settings), self.key, RULES)
         if len(spec.criteria) < 2:
             detail = "Name the principles as criteria: [{name, question}, …]."
             raise AnswerError([FieldError("criteria", "required", detail)])

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolFields, ProtocolSpec, Screen
+from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems
-from comparisons.kinds.criteria import ScaleRules, read_protocol, settings_of
+from comparisons.kinds.criteria import ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.demonstration.form import answer_from_form, form_context
 from comparisons.kinds.texts import read_text
 from comparisons.models import DemonstrationAnswer
@@ -32,7 +32,7 @@ class DemonstrationKind:
     key = "demonstration"
     name = "Demonstration"
     about = "People write the assistant’s next message."
-    fields = ProtocolFields(overlap=1, criteria="")
+    fields = fields_of(RULES, overlap=1, criteria="")
     template_name = "annotation/task_demonstration.html"
     writes_text = True
     reads_text = True
@@ -42,7 +42,7 @@ class DemonstrationKind:
 
     def protocol(self, settings: Mapping[str, Any]) -> ProtocolSpec:
         """Overlap 1 unless another is asked for: two people write two texts, not one that is surer."""
-        spec = read_protocol({"overlap": 1} | dict(settings), self.key, RULES)
+        spec = read_protocol({"overlap": self.fields.overlap} | dict(settings), self.key, RULES)
         if len(spec.criteria) > 1:
             detail = "A demonstration is one text and has no criteria; say in the guide what makes it good."
             raise AnswerError([FieldError("criteria", "not_possible", detail)])

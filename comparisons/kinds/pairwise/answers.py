@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import GoldCheck, ProtocolFields, ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from annotation.statements import Statement
 from comparisons.kinds.checks import Problems, dotted, spoken
-from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol, settings_of
+from comparisons.kinds.criteria import OVERALL, ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.pairwise.form import answer_from_form, form_context
 from comparisons.kinds.pairwise.turns import turns_asked
 from comparisons.models import PairwiseAnswer
@@ -76,13 +76,7 @@ class PairwiseKind:
     key = "pairwise"
     name = "Pairwise"
     about = "People compare two responses, on criteria if there are any, and then overall."
-    fields = ProtocolFields(
-        points=RULES.points,
-        usual_points=RULES.overall_points,
-        usual_criterion_points=RULES.criterion_points,
-        has_ties=True,
-        switches={"per_turn": "Compare conversations turn by turn as well"},
-    )
+    fields = fields_of(RULES, switches={"per_turn": "Compare conversations turn by turn as well"})
     template_name = "annotation/task_pairwise.html"
     writes_text = False
     reads_text = False

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import GoldCheck, ProtocolFields, ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
-from comparisons.kinds.criteria import OVERALL, ScaleRules, read_protocol, settings_of
+from comparisons.kinds.criteria import OVERALL, ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.ranking.form import answer_from_form, form_context, wanted
 from comparisons.models import RankingAnswer
 
@@ -38,7 +38,7 @@ class RankingKind:
     key = "ranking"
     name = "Ranking"
     about = "People put two to eight responses in order."
-    fields = ProtocolFields(has_ties=True, top_max=7)
+    fields = fields_of(RULES, top_max=7)
     template_name = "annotation/task_ranking.html"
     writes_text = False
     reads_text = False

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from annotation.kinds import GoldCheck, ProtocolFields, ProtocolSpec, Screen
+from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, spoken
-from comparisons.kinds.criteria import CHOICE, ScaleRules, read_protocol, settings_of
+from comparisons.kinds.criteria import CHOICE, ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.rating.form import answer_from_form, asks_choice, form_context, span_text
 from comparisons.models import RatingAnswer, RatingChoice, SpanMark
 
@@ -53,13 +53,10 @@ class RatingKind:
     key = "rating"
     name = "Rating"
     about = "People rate each response on criteria, and may mark what is wrong in its text."
-    fields = ProtocolFields(
-        points=RULES.points,
-        usual_points=RULES.overall_points,
-        usual_criterion_points=RULES.criterion_points,
+    fields = fields_of(
+        RULES,
         switches={"choice": "Of several responses, ask at the end which one they would choose"},
         has_anchors=True,
-        has_optional=True,
     )
     template_name = "annotation/task_rating.html"
     writes_text = False
