@@ -10,8 +10,7 @@ from django.utils.html import escape
 from annotation.kinds import judgment_kinds
 from annotation.models import Membership, Project, User
 from annotation.services.projects import publish_guideline, publish_protocol
-from tests.annotation.browsing import signed_in
-from tests.annotation.test_console import body
+from tests.annotation.browsing import body, signed_in
 from tests.annotation.test_console_staffing import beside, refused, sent
 from tests.factories import NOW, World, make_world
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from annotation.models import Assignment, AuditEvent, Batch, Membership, TrainingTry
 from annotation.services.batches import close_batch
-from tests.annotation.browsing import signed_in
-from tests.annotation.test_console import ROWS, body, upload
+from tests.annotation.browsing import body, signed_in
+from tests.annotation.test_console import ROWS, upload
 from tests.annotation.training import held, side, training_batch
 from tests.factories import World, make_world
 

@@ -14,8 +14,8 @@ from annotation.services.people import add_member, create_token
 from comparisons.models import CritiqueAnswer, DemonstrationAnswer
 from tests.annotation.browsing import signed_in
 from tests.annotation.test_api_work import Api, answer, problem
-from tests.annotation.test_batches import Api as BatchApi
-from tests.annotation.test_batches import lines
+from tests.annotation.uploading import Api as BatchApi
+from tests.annotation.uploading import lines
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db
