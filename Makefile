@@ -11,7 +11,7 @@ VAR ?= $(CURDIR)/var
 ARGS ?=
 export PORT VAR
 
-.PHONY: help run test looks shots coverage faults lint fmt messages bench bench-engine bench-stats trl trl-long doctor
+.PHONY: help run test looks shots coverage faults lint fmt messages bench bench-engine bench-page bench-stats trl trl-long doctor
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +54,11 @@ messages: .venv/.dev ## Collect what pages say into locale/ and compile it (need
 	@for po in locale/*/LC_MESSAGES/django.po; do msgfmt --check-format -o "$${po%.po}.mo" "$$po" || exit 1; done
 
 bench: .venv/.dev ## Run the benchmarks, each beside its peer or floor
-	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in $(filter-out bench/next_item.py,$(wildcard bench/*.py)); do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 	@$(MAKE) --no-print-directory bench-engine
+
+bench-page: .venv/.dev ## Measure the way to the next item on what `make run` started (same PORT and VAR)
+	$(BIN)/python bench/next_item.py "http://127.0.0.1:$(PORT)" "$(VAR)/logins.json" --browser "$$(command -v chromium)"
 
 bench-stats: .venv/.dev ## Measure agreement on a million judgments beside the package (several minutes)
 	$(BIN)/python bench/stats.py
