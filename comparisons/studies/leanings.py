@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from comparisons.bias import TRAITS, BiasReport, holm, preference_effects, trait_differences
+from comparisons.bias.regression import MIN_ITEMS
+from comparisons.quality import wilson_share
 from comparisons.studies.data import OVERALL, Choices, texts_of_items
 from comparisons.studies.figures import Figure
 
@@ -41,24 +44,46 @@ def leanings(choices: Choices, *, seed: int) -> list[Figure]:
 def places_by_person(choices: Choices) -> list[Figure]:
     """Each annotator's lean to the response shown first, p-values adjusted over the people."""
     found = []
-    for person in np.unique(choices.annotators):
+    for person in np.unique(choices.annotators).tolist():
         own = choices.take(choices.annotators == person)
         report = preference_effects(_first_preferred(own), np.zeros((len(own), 0)), own.items, keys=[])
-        found.append((int(person), report))
-    adjusted = iter(holm([report.effects[0].p_holm for _, report in found if report.effects]).tolist())
-    figures = []
-    for person, report in found:
-        if not report.effects:
-            figures.append(_figure(report, "position", reason=report.reason or "", annotator_id=person))
-            continue
+        found.append((person, report, _lean(report, own)))
+    adjusted = iter(holm([lean.p for _, _, lean in found if lean is not None]).tolist())
+    return [
+        _figure(report, "position", reason=report.reason or "", annotator_id=person)
+        if lean is None
+        else _figure(
+            report, "position", value=lean.points, low=lean.low, high=lean.high, p_adjusted=next(adjusted),
+            annotator_id=person,
+        )
+        for person, report, lean in found
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lean:
+    """Percentage points from one half, with their interval and the unadjusted p-value."""
+
+    points: float
+    low: float
+    high: float
+    p: float
+
+
+def _lean(report: BiasReport, own: Choices) -> Lean | None:
+    """From the regression; for somebody who always took the same side, whom no regression can fit, from the sign test
+    and Wilson's interval: they lean more than anybody. None where neither says anything."""
+    if report.effects:
         effect = report.effects[0]
-        figures.append(
-            _figure(
-                report, "position", value=effect.points, low=effect.points_low, high=effect.points_high,
-                p_adjusted=next(adjusted), annotator_id=person,
-            )
-        )  # fmt: skip
-    return figures
+        return Lean(effect.points, effect.points_low, effect.points_high, effect.p_holm)
+    sides, n = np.unique(own.sides), report.items
+    if n < MIN_ITEMS or len(sides) != 1 or sides[0] == 0:
+        return None
+    share = wilson_share(n if sides[0] < 0 else 0, n)
+    if share.value is None or share.low is None or share.high is None:
+        return None
+    points, low, high = (100 * (bound - 0.5) for bound in (share.value, share.low, share.high))
+    return Lean(points, low, high, p=2 * 0.5**n)
 
 
 def _first_preferred(choices: Choices) -> npt.NDArray[np.float64]:

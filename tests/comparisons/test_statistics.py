@@ -195,8 +195,17 @@ def test_a_night_computes_what_is_new_once() -> None:
 # The page
 
 
+def test_who_always_takes_what_stands_first_leans_most() -> None:
+    """No regression can be fitted to them, and they are whom it is looked for."""
+    world, (_, _, leaner) = judged(first_place=1.0)
+    lean = computed(world)["position", "overall", "", leaner.pk]
+    assert lean.value == 50 and lean.high == 50 and lean.p_adjusted is not None and lean.p_adjusted < 1e-15
+    # Wilson's lower bound for 60 of 60 is 60 / (60 + 1.96²) = 0.93983, worked out by hand.
+    assert lean.low == pytest.approx(43.983, abs=0.001) and lean.n == ITEMS
+
+
 def test_the_page_shows_figures_with_intervals_and_proposals(client: Client) -> None:
-    world, (_, _, leaner) = judged(first_place=0.9)
+    world, (_, _, leaner) = judged(first_place=1.0)
     client.force_login(world.lead)
     address = f"/projects/{world.project.slug}/statistics"
     assert "Not computed yet" in client.get(address).content.decode()
