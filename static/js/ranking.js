@@ -8,8 +8,6 @@ let labels = [];
 /** Label → its number; 0: not placed. */
 let numbers = {};
 let isTieNext = false;
-let pins = [];
-let held = null;
 
 const radios = (label) => $$(`[name="rank-overall-${label}"]`);
 const open = () => labels.filter((label) => !numbers[label]);
@@ -168,54 +166,6 @@ function drawLadder(tiers, rest) {
   if (focus !== document.activeElement) $(".chip-go", focus.closest(".chip")).focus();
 }
 
-let drag = null;
-
-// A finger drags by the grip, so that it can scroll the ladder by the rest; a mouse takes the chip anywhere.
-document.addEventListener("pointerdown", ({ target, button, pointerType, pointerId: id, clientX: x, clientY: y }) => {
-  const chip = !button && target.closest(pointerType === "touch" ? ".grip" : ".chip")?.closest(".chip");
-  if (chip && !target.closest("[data-move]")) drag = { chip, id, x, y };
-});
-
-document.addEventListener("pointermove", (event) => {
-  if (event.pointerId !== drag?.id) return;
-  const x = event.clientX - drag.x;
-  const y = event.clientY - drag.y;
-  if (!drag.isFar && Math.hypot(x, y) < 5) return;
-  drag.isFar = true;
-  drag.chip.setPointerCapture(drag.id);
-  drag.chip.classList.add("dragged");
-  drag.chip.style.translate = `${x}px ${y}px`;
-  const { row, how } = goal(event);
-  unmark();
-  row?.classList.add(how);
-});
-
-const unmark = () => $$("#ladder li, #tray").forEach((row) => row.classList.remove("on", "before", "after"));
-
-function end({ row, how }) {
-  unmark();
-  const { chip, isFar } = drag ?? {};
-  drag = null;
-  chip?.classList.remove("dragged");
-  chip?.style.removeProperty("translate");
-  const index = $$("#tiers > li").indexOf(row);
-  if (isFar && row) put(chip.dataset.l, index + (how === "after"), how === "on" && row.matches(".tier:not(.free)"));
-}
-
-document.addEventListener("pointerup", (event) => drag && end(goal(event)));
-document.addEventListener("pointercancel", end);
-document.addEventListener("keydown", (event) => event.key === "Escape" && end(event));
-
-/** Where the pointer is: {row, how} with how = on, before or after. */
-function goal({ clientX, clientY }) {
-  const row = document.elementFromPoint(clientX, clientY)?.closest("#tiers > li, #tray");
-  if (!row?.matches(".tier:not(.free)")) return { row, how: "on" };
-  const { top, height } = row.getBoundingClientRect();
-  const share = (clientY - top) / height;
-  const edge = hasTies() ? 0.25 : 0.5;
-  return { row, how: share < edge ? "before" : share > 1 - edge ? "after" : "on" };
-}
-
 // Numbers given with gaps read as printed once everything is placed and nobody walks through them.
 document.addEventListener("focusout", ({ target, relatedTarget }) => {
   const group = target.closest(".place");
@@ -234,37 +184,6 @@ function step(by) {
   focusCard($$(".rcard")[at < 0 ? activeCard() : at + by]);
 }
 
-/** Two pinned cards stand side by side and the others fold; a third pin takes the place of the older one. */
-function pin(next) {
-  pins = next.slice(-2);
-  const isPair = pins.length > 1;
-  $(".rank-cards").classList.toggle("two", isPair);
-  for (const card of $$(".rcard")) card.classList.toggle("pinned", pins.includes(card.dataset.l));
-  $("#compare").ariaPressed = isPair;
-  if (isPair) $(".rank-cards").scrollIntoView();
-  say(isPair ? said("beside", pins.join(said("and"))) : said(pins[0] ? "pinned" : "allShown", pins));
-}
-
-const toggle = (label) => pin(pins.includes(label) ? pins.filter((other) => other !== label) : [...pins, label]);
-
-function compare() {
-  const at = Math.min(activeCard(), labels.length - 2);
-  pin(pins[1] ? [] : labels.slice(at, at + 2));
-}
-
-// What is folded away must not take the focus unseen.
-document.addEventListener("focusin", ({ target }) => {
-  const more = target.closest(".resp-text") && $(".more input", target.closest(".rcard") ?? undefined);
-  if (more) more.checked = true;
-});
-
-const fold = new ResizeObserver((entries) => {
-  for (const { target } of entries) {
-    const more = $(".more", target.parentElement);
-    if (!$(":checked", more)) more.hidden = target.scrollHeight <= target.clientHeight + 4;
-  }
-});
-
 const chipLabel = () => document.activeElement.closest(".chip")?.dataset.l;
 
 function digit(d) {
@@ -280,7 +199,7 @@ function letter(l, event) {
   const label = l.toUpperCase();
   if (l === "j" || l === "k") step(l === "j" ? 1 : -1);
   else if (!labels.includes(label)) return l <= "h";
-  else if (event.shiftKey && $("#compare")) toggle(label);
+  else if (event.shiftKey && $("#compare")) $(`[data-pin="${label}"]`).click();
   else if (numbers[label]) say(said("already", label));
   else put(label, order().length - isTieNext, isTieNext);
   return true;
@@ -308,29 +227,20 @@ document.addEventListener("keydown", (event) => {
   $(".chip-go", chips[chips.indexOf(document.activeElement.closest(".chip")) + by])?.focus();
 });
 
-document.addEventListener("pointerdown", ({ target }) => (held = target.matches(".place :checked") && target));
-
 document.addEventListener("click", ({ target }) => {
-  // Pressing the chosen number again takes it back.
-  if (target === held) put(held.name.at(-1), -1);
-  held = null;
-  const button = target.closest(".chip button, #compare, [data-pin]");
+  const button = target.closest(".chip button");
   if (!button) return;
-  const label = button.closest(".chip")?.dataset.l;
-  if (button.id) compare();
-  else if (!label) toggle(button.dataset.pin);
-  else if (button.dataset.move) move(label, button.dataset.move);
+  const label = button.closest(".chip").dataset.l;
+  if (button.dataset.move) move(label, button.dataset.move);
   else focusCard($(`.rcard[data-l="${label}"]`));
 });
 
 function start() {
   labels = [...$("#ladder").dataset.labels];
-  pins = [];
   isTieNext = false;
-  fold.disconnect();
-  for (const text of $$(".clamp .resp-text")) fold.observe(text);
   look();
   draw();
+  import("./ranking_aids.js").then((it) => it.startAids({ put, activeCard, hasTies: hasTies() }));
 }
 
 register(["ranking"], { start, changed, digit, letter, key, missing });

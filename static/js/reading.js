@@ -1,4 +1,4 @@
-// Reading: read-to-end facts, the shorter response waiting in view, ways to see the text, active time.
+// Reading: read-to-end facts, ways to see the text, active time.
 import { $, $$ } from "./page.js";
 
 const root = document.documentElement;
@@ -20,13 +20,6 @@ function markRead(label) {
 }
 
 export const unread = () => $$("[data-read][hidden]").map((mark) => mark.dataset.read);
-
-/** The shorter response waits in view while the longer one is read. */
-const fitter = new ResizeObserver(() => {
-  const stage = $("#stage");
-  for (const text of $$(".pair .resp-text"))
-    text.style.setProperty("--stick", `${Math.min(48, stage.clientHeight - text.offsetHeight)}px`);
-});
 
 export function scroller() {
   const stage = $("#stage");
@@ -51,13 +44,6 @@ export function show(label) {
   return true;
 }
 
-function markTab() {
-  const pair = $("#pair");
-  const isB = Math.abs(pair.scrollLeft) > pair.clientWidth / 2;
-  for (const tab of $$("[data-tab]"))
-    (tab.dataset.tab === "b") === isB ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current");
-}
-
 const VIEWS = { text: "plain", layout: "stack" };
 
 export function toggleView(name) {
@@ -72,9 +58,6 @@ function pressViews() {
 
 export function startReading() {
   for (const end of $$("[data-end]")) reader.observe(end);
-  fitter.disconnect();
-  fitter.observe($("#stage"));
-  $("#pair")?.addEventListener("scroll", markTab, { passive: true });
   pressViews();
 }
 

@@ -284,6 +284,7 @@ function shown() {
 }
 
 start();
+import("./break_offer.js");
 await load();
 if (waiting().some((entry) => entry.page === judge().dataset.url)) setAnswered(true);
 takeSpare();

@@ -1,4 +1,4 @@
-// On every page: says that script is here, switches the theme at once and remembers it, shows passwords.
+// On every page: says that script is here, switches the theme and the keys at once and remembers it.
 
 const root = document.documentElement;
 root.classList.add("js");
@@ -26,16 +26,6 @@ document.addEventListener("change", (event) => {
   if (event.target.checked) delete root.dataset.keys;
   else root.dataset.keys = "off";
   remember(form, { on: event.target.checked ? "1" : null });
-});
-
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-shows]");
-  if (!button) return;
-  const field = document.getElementById(button.dataset.shows);
-  const isShown = field.type === "password";
-  field.type = isShown ? "text" : "password";
-  button.textContent = isShown ? button.dataset.hide : button.dataset.show;
-  button.setAttribute("aria-pressed", String(isShown));
 });
 
 // After a refused sign-in the reason is read first.
