@@ -1,12 +1,12 @@
 """What higher rooms add to a project's pages: panels and entries of its navigation. This room never names them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
 
-from annotation.models import Project
+from annotation.models import Membership, Project
 from annotation.registry import Registry
 
 
@@ -35,3 +35,9 @@ class NavigationEntry:
 
 
 project_navigation: Registry[NavigationEntry] = Registry("navigation entry")
+
+ON_TARGET, LOOK_TOGETHER = "on_target", "look_together"
+
+quality_bands: Registry[Callable[[Sequence[Membership]], Mapping[int, str]]] = Registry("quality band")
+"""The band of each annotator, by their id: ON_TARGET or LOOK_TOGETHER, nobody of whom too little is known. Never a
+score, and from figures of the night before, so that no answer to a gold item shows in it at once (I13)."""

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from annotation.kinds import judgment_kinds
 from annotation.models import Assignment, Batch, Exclusion, GuidelineVersion, Item, Judgment, Membership, User
+from annotation.panels import LOOK_TOGETHER, quality_bands
 from annotation.selectors_guide import GuideStanding, guide_standings
 from annotation.selectors_own import OwnCounts, counts_of
 from annotation.selectors_staffing import Training, has_checks, trainings_of
@@ -78,6 +79,8 @@ class Desk:
     """What has to be passed before any of the batches."""
     blocked: str | None = None
     """paused, not_qualified or cap_reached, when nothing new is given at all for that reason."""
+    band: str = ""
+    """`annotation.panels.quality_bands`; empty while nothing can be said."""
 
     @property
     def project(self) -> Any:
@@ -125,6 +128,7 @@ def desks_of(annotators: Sequence[Membership], now: datetime) -> list[Desk]:
     )
     counts = counts_of({pk: found.held for pk, found in standings.items()})
     batches = open_batches(annotators)
+    bands = bands_of(annotators)
     return [
         Desk(
             annotator=one,
@@ -135,9 +139,20 @@ def desks_of(annotators: Sequence[Membership], now: datetime) -> list[Desk]:
             counts=counts[one.pk],
             training=trainings.get(one.pk),
             blocked=blocked_by(standings[one.pk], trainings.get(one.pk)),
+            band=bands.get(one.pk, ""),
         )
         for one, guide in zip(annotators, guide_standings(annotators), strict=True)
     ]
+
+
+def bands_of(annotators: Sequence[Membership]) -> dict[int, str]:
+    """By annotator id; where two sources differ, the one that asks for a look together counts."""
+    found: dict[int, str] = {}
+    for _, bands in quality_bands:
+        for annotator, band in bands(annotators).items():
+            if found.get(annotator) != LOOK_TOGETHER:
+                found[annotator] = band
+    return found
 
 
 def blocked_by(standing: Standing, training: Training | None) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from annotation.answer_words import Words, answer_words
 from annotation.kinds import judgment_kinds
@@ -27,6 +27,7 @@ from annotation.services.training import TRIES_MAX
 
 TRAINING = Assignment.Purpose.TRAINING
 ASKED_MAX = 480
+EXAMPLES = 3
 
 
 def items_to_judge(batches: Iterable[Batch]) -> dict[int, int]:
@@ -179,18 +180,39 @@ def training_feedback(annotator: Membership, newest: Judgment | None) -> Trainin
     """
     if newest is None or newest.assignment.purpose != TRAINING:
         return None
-    receipt = Receipt.objects.filter(annotator=annotator, submission_id=newest.submission_id).first()
+    return feedback_told(annotator, newest)
+
+
+def worked_examples(annotator: Membership) -> list[TrainingFeedback]:
+    """At most `EXAMPLES` of the person's training answers with what was expected: wrong ones first, then the newest.
+
+    Only what they have been told before: gold that is mixed into work stays unknown (I13).
+    """
+    told = Receipt.objects.filter(
+        annotator=annotator, submission_id=OuterRef("submission_id"), answer__feedback__isnull=False
+    )
+    answered = annotator.judgments.filter(Exists(told), assignment__purpose=TRAINING).annotate(
+        was_right=Subquery(told.values("answer__feedback__right")[:1])
+    )
+    rows = answered.select_related("assignment", "item").order_by("was_right", "-created_at", "-pk")
+    examples = [feedback_told(annotator, judgment) for judgment in rows[:EXAMPLES]]
+    return [one for one in examples if one is not None]
+
+
+def feedback_told(annotator: Membership, judgment: Judgment) -> TrainingFeedback | None:
+    """None for an answer that was given without feedback."""
+    receipt = Receipt.objects.filter(annotator=annotator, submission_id=judgment.submission_id).first()
     if receipt is None or "feedback" not in receipt.answer:
         return None
     told = receipt.answer["feedback"]
-    screen = screen_of(newest.assignment, newest.display_order)
-    given = judgment_kinds.get(screen.protocol.kind).answer(newest, screen)
-    tries = annotator.training_tries.filter(batch=newest.batch_id).select_related("batch")
-    since = list(tries.filter(finished_at__gte=newest.created_at).order_by("number"))
+    screen = screen_of(judgment.assignment, judgment.display_order)
+    given = judgment_kinds.get(screen.protocol.kind).answer(judgment, screen)
+    tries = annotator.training_tries.filter(batch=judgment.batch_id).select_related("batch")
+    since = list(tries.filter(finished_at__gte=judgment.created_at).order_by("number"))
     criteria = criteria_in(told["expected"], screen.criteria)
     return TrainingFeedback(
         is_right=told["right"],
-        item=newest.item,
+        item=judgment.item,
         given=answer_words(given, criteria),
         expected=answer_words(told["expected"], criteria),
         why=told["why"],

@@ -15,6 +15,7 @@ urlpatterns = [
     path("csp-report", session.csp_report, name="csp_report"),
     path("projects/<slug:slug>/guide", annotator.guide, name="guide"),
     path("projects/<slug:slug>/work", annotator.work, name="work"),
+    path("projects/<slug:slug>/quality", annotator.quality, name="quality"),
     path("projects/<slug:slug>/done", annotator.done, name="done"),
     path("projects/<slug:slug>/break", annotator.break_, name="break"),
     path("projects/<slug:slug>/task", annotator.task, name="task"),

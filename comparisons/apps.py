@@ -12,9 +12,10 @@ class ComparisonsConfig(AppConfig):
         # Models are importable only now.
         from annotation.invariants import Invariant, immutable_tables, invariants
         from annotation.jobs import register_job
-        from annotation.panels import NavigationEntry, overview_panels, project_navigation
+        from annotation.panels import NavigationEntry, overview_panels, project_navigation, quality_bands
         from annotation.periodic import periodic_checks
         from annotation.services.overlap import overlap_policies
+        from comparisons.bands import bands_of
         from comparisons.kinds import register_kinds
         from comparisons.overlap import SEQUENTIAL
         from comparisons.panels import SEES_AGREEMENT, agreement_panel
@@ -35,6 +36,7 @@ class ComparisonsConfig(AppConfig):
         periodic_checks.register("agreement", agreement.enqueue_stale_agreement)
         periodic_checks.register("statistics", statistics.enqueue_nightly_statistics)
         overview_panels.register("agreement", agreement_panel)
+        quality_bands.register("proposals", bands_of)
         project_navigation.register(
             "statistics", NavigationEntry("Statistics", "scale", "statistics", frozenset(SEES_AGREEMENT))
         )

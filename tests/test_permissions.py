@@ -85,6 +85,7 @@ PAGES: dict[str, list[Row]] = {
     "pay_visibility": [Row("POST", SIGNED_IN)],
     "guide": [Row("GET", MEMBERS), Row("POST", JUDGES)],
     "work": [Row("GET", JUDGES)],
+    "quality": [Row("GET", JUDGES)],
     "done": [Row("GET", JUDGES)],
     "break": [Row("GET", JUDGES), Row("POST", JUDGES)],
     "task": [Row("GET", JUDGES)],

@@ -19,7 +19,7 @@ from annotation.access import access_annotator, access_project, reachable_projec
 from annotation.models import ConsentText, Judgment, Membership
 from annotation.rendering.renewals import renewal
 from annotation.selectors import current_guideline, has_unfinished_slots, own_judgments
-from annotation.selectors_desk import Desk, desk_of, desks_of, earned_in, earned_this_week
+from annotation.selectors_desk import Desk, bands_of, desk_of, desks_of, earned_in, earned_this_week
 from annotation.selectors_guide import agreed_consent_text, guide_shown, guide_standing, known_guide
 from annotation.selectors_own import (
     Part,
@@ -29,7 +29,7 @@ from annotation.selectors_own import (
     own_skipped,
     own_submitted,
 )
-from annotation.selectors_staffing import cap_reached, training_feedback
+from annotation.selectors_staffing import cap_reached, training_feedback, worked_examples
 from annotation.services.breaks import take_break
 from annotation.services.leases import held_leases, needs_consent, why_nothing
 from annotation.services.people import current_consent_text, give_consent
@@ -212,6 +212,20 @@ def work(request: SignedInRequest, slug: str) -> HttpResponseBase:
         "is_first": before is None,
     }
     return render(request, "annotation/work.html", context)
+
+
+@require_safe
+@never_cache
+@signed_in
+def quality(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """The person's band in words, and what was expected in up to three items of their training."""
+    annotator = access_annotator(request.user, slug)
+    context = {
+        "project": annotator.project,
+        "band": bands_of([annotator]).get(annotator.pk, ""),
+        "examples": worked_examples(annotator),
+    }
+    return render(request, "annotation/quality.html", context)
 
 
 def row_id(text: str) -> int | None:
