@@ -222,9 +222,10 @@ def access_own_token(user: User, pk: int) -> ApiToken:
 def access_member(
     user: User, slug: str, pseudonym: str, *roles: str, token: ApiToken | None = None
 ) -> Membership:
-    """A membership of the project by its pseudonym, for members in one of `roles`."""
+    """A membership of the project by its pseudonym, for members in one of `roles`; nobody imported."""
     project = access_project(user, slug, *roles, token=token)
-    member = project.memberships.filter(pseudonym=pseudonym).select_related("project", "user").first()
+    members = project.memberships.filter(pseudonym=pseudonym, is_imported=False)
+    member = members.select_related("project", "user").first()
     if member is None:
         raise Http404("no such member")
     return member

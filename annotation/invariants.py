@@ -76,13 +76,13 @@ _OURS = [
         """
         SELECT format('assignment %%s: %%s accepted root judgments', assignment_id, count(*))
         FROM annotation_judgment
-        WHERE supersedes_id IS NULL AND state = 'accepted'
+        WHERE supersedes_id IS NULL AND state = 'accepted' AND assignment_id IS NOT NULL
         GROUP BY assignment_id
         HAVING count(*) > 1
         UNION ALL
         SELECT format('judgment %%s supersedes one of another slot or person', j.id)
         FROM annotation_judgment j JOIN annotation_judgment p ON p.id = j.supersedes_id
-        WHERE p.assignment_id <> j.assignment_id OR p.annotator_id <> j.annotator_id
+        WHERE p.assignment_id IS DISTINCT FROM j.assignment_id OR p.annotator_id <> j.annotator_id
         """,
     ),
     Invariant(
@@ -111,13 +111,14 @@ _OURS = [
     ),
     Invariant(
         "I6",
-        "every judgment has the receipt that acknowledged it, and every receipt its judgment",
+        "every judgment of a slot has the receipt that acknowledged it, and every receipt its judgment",
         """
         SELECT format('judgment %%s has no receipt', j.id)
         FROM annotation_judgment j
         LEFT JOIN annotation_receipt r
           ON r.annotator_id = j.annotator_id AND r.submission_id = j.submission_id
-        WHERE r.id IS NULL OR (r.answer->>'judgment')::bigint IS DISTINCT FROM j.id
+        WHERE j.assignment_id IS NOT NULL
+          AND (r.id IS NULL OR (r.answer->>'judgment')::bigint IS DISTINCT FROM j.id)
         UNION ALL
         SELECT format('receipt %%s names a judgment that is not there', r.id)
         FROM annotation_receipt r
@@ -200,7 +201,7 @@ _OURS = [
     ),
     Invariant(
         "I11",
-        "every lease, judgment and void has exactly one audit row",
+        "every lease, judgment and void has exactly one audit row, and so has every batch of imported judgments",
         """
         SELECT format('assignment %%s: attempt %%s, %%s audit rows of leases', a.id, a.attempt, count(e.id))
         FROM annotation_assignment a
@@ -213,7 +214,16 @@ _OURS = [
         FROM annotation_judgment j
         LEFT JOIN annotation_auditevent e ON e.object_type = 'judgment' AND e.object_id = j.id::text
           AND e.action IN ('judgment.accepted', 'judgment.late', 'judgment.corrected')
+        WHERE j.assignment_id IS NOT NULL
         GROUP BY j.id
+        HAVING count(e.id) <> 1
+        UNION ALL
+        SELECT format('batch %%s of imported judgments: %%s audit rows', b.id, count(e.id))
+        FROM annotation_batch b
+        LEFT JOIN annotation_auditevent e ON e.object_type = 'batch' AND e.object_id = b.id::text
+          AND e.action = 'batch.judgments_imported'
+        WHERE EXISTS (SELECT FROM annotation_judgment j WHERE j.batch_id = b.id AND j.assignment_id IS NULL)
+        GROUP BY b.id
         HAVING count(e.id) <> 1
         UNION ALL
         SELECT format('assignment %%s is void with %%s audit rows', a.id, count(e.id))
@@ -227,8 +237,10 @@ _OURS = [
     ),
     Invariant(
         "I12",
-        "judgments, receipts and leases carry an enabled trigger that forbids change",
-        immutable_tables("annotation_judgment", "annotation_receipt", "annotation_lease"),
+        "judgments, receipts, leases and origins carry an enabled trigger that forbids change",
+        immutable_tables(
+            "annotation_judgment", "annotation_receipt", "annotation_lease", "annotation_origin"
+        ),
     ),
     Invariant(
         "I15",
@@ -237,7 +249,15 @@ _OURS = [
         SELECT format('judgment %%s shows %%s, its lease %%s', j.id, j.display_order, l.display_order)
         FROM annotation_judgment j
         LEFT JOIN annotation_lease l ON l.assignment_id = j.assignment_id AND l.attempt = j.attempt
-        WHERE l.display_order IS DISTINCT FROM j.display_order
+        WHERE j.assignment_id IS NOT NULL AND l.display_order IS DISTINCT FROM j.display_order
+        UNION ALL
+        SELECT format('imported judgment %%s shows %%s', j.id, j.display_order)
+        FROM annotation_judgment j
+        WHERE j.assignment_id IS NULL
+          AND (SELECT array_agg(shown ORDER BY shown) FROM unnest(j.display_order) AS shown)
+              IS DISTINCT FROM
+              (SELECT array_agg(c.position ORDER BY c.position)
+               FROM annotation_completion c WHERE c.item_id = j.item_id)
         UNION ALL
         SELECT format('lease %%s shows %%s', l.id, l.display_order)
         FROM annotation_lease l JOIN annotation_assignment a ON a.id = l.assignment_id
@@ -245,6 +265,25 @@ _OURS = [
               IS DISTINCT FROM
               (SELECT array_agg(c.position ORDER BY c.position)
                FROM annotation_completion c WHERE c.item_id = a.item_id)
+        """,
+    ),
+    Invariant(
+        "I16",
+        "imported judgments lie in closed batches of their own, where nobody is asked and nobody can sign in",
+        """
+        SELECT format('imported judgment %%s is in batch %%s', j.id, b.id)
+        FROM annotation_judgment j JOIN annotation_batch b ON b.id = j.batch_id
+        WHERE j.assignment_id IS NULL
+          AND (b.source_format <> 'judgments' OR b.overlap <> 0 OR b.state <> 'closed')
+        UNION ALL
+        SELECT format('imported judgment %%s is of annotator %%s', j.id, m.id)
+        FROM annotation_judgment j
+        JOIN annotation_membership m ON m.id = j.annotator_id JOIN annotation_user u ON u.id = m.user_id
+        WHERE j.assignment_id IS NULL AND (NOT m.is_imported OR u.is_active)
+        UNION ALL
+        SELECT format('assignment %%s is in batch %%s of imported judgments', a.id, b.id)
+        FROM annotation_assignment a JOIN annotation_batch b ON b.id = a.batch_id
+        WHERE b.source_format = 'judgments'
         """,
     ),
 ]

@@ -146,6 +146,12 @@ class JudgmentKind(Protocol):
     def parse(self, answer: Mapping[str, Any], screen: Screen) -> Any:
         """Check an API answer (labels as shown, see api.md "Answers on a lease"). Raises AnswerError."""
 
+    def from_signed(self, said: Mapping[str, Any], screen: Screen) -> dict[str, Any]:
+        """What an export says of an answer (signed, by position of import) as an API answer, which `parse` then checks.
+
+        `screen` shows the completions in the order of import. Raises AnswerError for what no export says.
+        """
+
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         """Turn the fields of the plain HTML form into an API answer; judges nothing."""
 

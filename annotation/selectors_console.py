@@ -297,8 +297,10 @@ class MemberRow:
 
 
 def member_rows(project: Project) -> list[MemberRow]:
-    """Everybody in the project by role, then by address; `submitted` counts current judgments."""
-    members = project.memberships.select_related("user").order_by("role", "user__email")
+    """Everybody who can sign in here by role, then by address; `submitted` counts current judgments."""
+    members = (
+        project.memberships.filter(is_imported=False).select_related("user").order_by("role", "user__email")
+    )
     counts = dict(
         Judgment.objects.current()
         .filter(annotator__project=project)

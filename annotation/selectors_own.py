@@ -123,7 +123,7 @@ def own_returned(annotator: Membership, before: int | None = None) -> Part[Retur
     )
     part = part_of(rows, "created_at", row_before(annotator.judgments.all(), before))
     returned = [
-        Returned(one, one.assignment.void_reason, one.returned_at)  # type: ignore[attr-defined]
+        Returned(one, one.slot.void_reason, one.returned_at)  # type: ignore[attr-defined]
         for one in part.rows
     ]
     return Part(returned, part.older)

@@ -40,7 +40,9 @@ def items_to_judge(batches: Iterable[Batch]) -> dict[int, int]:
 
 def annotators_named(project: Project, pseudonyms: Sequence[str]) -> list[Membership]:
     return list(
-        project.memberships.filter(role=Membership.Role.ANNOTATOR, pseudonym__in=pseudonyms).order_by("id")
+        project.memberships.filter(
+            role=Membership.Role.ANNOTATOR, is_imported=False, pseudonym__in=pseudonyms
+        ).order_by("id")
     )
 
 
@@ -178,7 +180,7 @@ def training_feedback(annotator: Membership, newest: Judgment | None) -> Trainin
 
     Read from its receipt, so it stays on the page until the next answer, however often the page is loaded.
     """
-    if newest is None or newest.assignment.purpose != TRAINING:
+    if newest is None or newest.slot.purpose != TRAINING:
         return None
     return feedback_told(annotator, newest)
 
@@ -205,7 +207,7 @@ def feedback_told(annotator: Membership, judgment: Judgment) -> TrainingFeedback
     if receipt is None or "feedback" not in receipt.answer:
         return None
     told = receipt.answer["feedback"]
-    screen = screen_of(judgment.assignment, judgment.display_order)
+    screen = screen_of(judgment.slot, judgment.display_order)
     given = judgment_kinds.get(screen.protocol.kind).answer(judgment, screen)
     tries = annotator.training_tries.filter(batch=judgment.batch_id).select_related("batch")
     since = list(tries.filter(finished_at__gte=judgment.created_at).order_by("number"))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 from operator import itemgetter
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from annotation.models import Judgment, Project
+from annotation.models.judgment import IMPORTED
 from comparisons.kinds.criteria import CHOICE
 from comparisons.models import (
     AgreementReport,
@@ -76,11 +77,12 @@ class CriterionRatings:
 
 
 def work_judgments(project: Project) -> QuerySet[Judgment]:
-    """Judgments that say something about agreement and aggregation: current ones of work slots.
+    """Judgments that say something about agreement and aggregation: current ones of work slots, and imported ones.
 
     Gold and training measure the person, repeats their consistency; late, superseded and voided ones are out.
     """
-    return Judgment.objects.current().filter(batch__project=project, assignment__purpose="work")
+    work = Q(assignment__purpose="work") | IMPORTED
+    return Judgment.objects.current().filter(work, batch__project=project)
 
 
 def pairwise_outcomes(

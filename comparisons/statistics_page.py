@@ -98,7 +98,8 @@ def _people(figures: Sequence[Statistic]) -> list[Person]:
     people = []
     for member, own in of.items():
         cells = [(title, *_cell(own.get(name))) for name, title in PERSONAL.items()]
-        people.append(Person(member, cells, proposals_for(own)))
+        # Who judged elsewhere can be neither paused nor trained here.
+        people.append(Person(member, cells, [] if member.is_imported else proposals_for(own)))
     return sorted(people, key=lambda person: (not person.proposals, person.member.pseudonym))
 
 

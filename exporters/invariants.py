@@ -4,11 +4,11 @@ from annotation.invariants import Invariant
 
 RELEASED_ROWS = Invariant(
     "I14",
-    "a released row rests on accepted judgments of work slots of its own item and on nothing else",
+    "a released row rests on accepted judgments of its own item, of work slots or imported, and on nothing else",
     # A judgment that was voided after the cut stays in the release that had it.
     """
     SELECT format('release %%s, row %%s: judgment %%s is %%s', r.release_id, r.number, used.id,
-                  coalesce(j.state || ', ' || a.purpose || ', item ' || j.item_id, 'not there'))
+                  coalesce(j.state || ', ' || coalesce(a.purpose, 'imported') || ', item ' || j.item_id, 'not there'))
     FROM exporters_releaserow r
     CROSS JOIN LATERAL unnest(r.judgment_ids) AS used (id)
     LEFT JOIN annotation_judgment j ON j.id = used.id

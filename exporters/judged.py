@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 
 from annotation.jobs import JobFailed
-from annotation.models import AuditEvent, Completion, Criterion, Judgment, Membership
-from exporters.formats import Candidate, Judged, Scale
+from annotation.models import AuditEvent, Completion, Criterion, Judgment, Membership, Origin
+from exporters.formats import Candidate, Judged, Named, Scale
 from exporters.snapshot import SelectedJudgment
 from exporters.stream import answers_of
 
@@ -24,7 +24,7 @@ def judged(chunk: Sequence[SelectedJudgment], scales: dict[int, list[Scale]]) ->
     """
     rows = (
         Judgment.objects.filter(pk__in=[selected.judgment for selected in chunk])
-        .select_related("annotator", "batch", "guideline", "item", "protocol")
+        .select_related("annotator", "batch", "guideline", "item", "origin", "protocol")
         .defer("guideline__text")
         .in_bulk()
     )
@@ -67,7 +67,20 @@ def judged(chunk: Sequence[SelectedJudgment], scales: dict[int, list[Scale]]) ->
             note="" if is_forgotten else judgment.note,
             read_to_end=judgment.read_to_end,
             created_at=judgment.created_at,
+            origin=origin_of(judgment.origin) if judgment.origin else None,
         )
+
+
+def origin_of(origin: Origin) -> Named:
+    return Named(
+        id=origin.record,
+        judgment=origin.judgment,
+        supersedes=origin.supersedes,
+        batch=origin.batch,
+        item=origin.item,
+        protocol_version=origin.protocol_version,
+        guideline_version=origin.guideline_version,
+    )
 
 
 NEVER = datetime.min.replace(tzinfo=UTC)

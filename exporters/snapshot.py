@@ -26,6 +26,7 @@ from annotation.models import (
     Judgment,
     Project,
 )
+from annotation.models.judgment import IMPORTED
 from comparisons.selectors import WrittenText, pairwise_outcomes, work_judgments, written_texts
 from exporters.card import ProtocolFacts
 from exporters.formats import export_formats
@@ -141,9 +142,10 @@ def one_moment() -> Iterator[None]:
 
 
 def releasable_judgments(project: Project) -> QuerySet[Judgment]:
-    """Judgments that a release may hold (I14): accepted, current, of regular work, with consent.
+    """Judgments that a release may hold (I14): accepted, current, of regular work or imported, with consent.
 
-    Consent counts when the person has agreed to a text of the project; none was needed before there was one.
+    Consent counts when the person has agreed to a text of the project; none was needed before there was one. Who gave
+    an imported judgment was asked where they gave it: its release held no other.
     """
     asked = ConsentText.objects.filter(project=project, created_at__lte=OuterRef("created_at"))
     agreed = Consent.objects.filter(consent_text__project=project, annotator=OuterRef("annotator"))
@@ -151,7 +153,7 @@ def releasable_judgments(project: Project) -> QuerySet[Judgment]:
     kept = work_judgments(project).filter(
         demonstration_answer__erased_at__isnull=True, critique_answer__erased_at__isnull=True
     )
-    return kept.filter(~Exists(asked) | Exists(agreed))
+    return kept.filter(IMPORTED | ~Exists(asked) | Exists(agreed))
 
 
 def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[Item]:
@@ -175,7 +177,8 @@ def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
         while chunk := list(islice(reader, ITEMS_AT_ONCE)):
             select_chunk(project, settings, key, chunk, selection)
         selection.protocols = protocol_facts(project, selection.batches)
-        events = AuditEvent.objects.filter(project=project, object_type=Judgment._meta.model_name)
+        about_judgments = Q(object_type=Judgment._meta.model_name) | Q(action="batch.judgments_imported")
+        events = AuditEvent.objects.filter(about_judgments, project=project)
         last = events.filter(chain_position__isnull=False).order_by("-chain_position").first()
         selection.audit_position = (last and last.chain_position) or 0
         selection.audit_waiting = list(

@@ -98,7 +98,7 @@ def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
             "item": judgment.item.external_id,
             "annotator": judgment.annotator.pseudonym,
             "is_simulated": judgment.annotator.is_simulated,
-            "purpose": judgment.assignment.purpose,
+            "purpose": judgment.assignment.purpose if judgment.assignment else "imported",
             "state": judgment.state,
             "supersedes": judgment.supersedes_id,
             "kind": judgment.protocol.kind,
@@ -141,7 +141,9 @@ def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
         rows = model._default_manager.filter(judgment__in=judgments).order_by("completion__position")
         for pk, key, number in rows.values_list("judgment_id", "criterion__key", value):
             found[pk].setdefault(key, []).append(number)
-    spans = SpanMark.objects.filter(judgment__in=judgments).order_by("completion__position", "start", "end")
+    spans = SpanMark.objects.filter(judgment__in=judgments).order_by(
+        "completion__position", "start", "end", "type"
+    )
     for pk, position, start, end, kind in spans.values_list(
         "judgment_id", "completion__position", "start", "end", "type"
     ):

@@ -7,13 +7,16 @@ from annotation.importers.base import Importer, SourceRow, importers
 from annotation.importers.checking import check_rows
 from annotation.importers.hh import HhImporter
 from annotation.importers.jsonl import JsonlImporter
+from annotation.importers.judgments import JudgmentsImporter
 from annotation.importers.rows import (
     FILE_CODES,
     CompletionRow,
     GoldRow,
     ItemRow,
+    JudgmentRow,
     Limits,
     Message,
+    Problems,
     RowError,
     RowResult,
     canonical_json,
@@ -23,6 +26,7 @@ from annotation.importers.trl import TrlImporter
 importers.register(JsonlImporter.key, JsonlImporter())
 importers.register(HhImporter.key, HhImporter())
 importers.register(TrlImporter.key, TrlImporter())
+importers.register(JudgmentsImporter.key, JudgmentsImporter())
 
 __all__ = [
     "FILE_CODES",
@@ -30,8 +34,10 @@ __all__ = [
     "GoldRow",
     "Importer",
     "ItemRow",
+    "JudgmentRow",
     "Limits",
     "Message",
+    "Problems",
     "RowError",
     "RowResult",
     "SourceRow",

@@ -23,6 +23,8 @@ class Importer(Protocol):
 
     key: str
     name: str
+    holds_judgments: bool
+    """Whether a row is a judgment, with its item beside it; rows of one item stand together then."""
 
     def rows(self, stream: BinaryIO, limits: Limits) -> Iterator[SourceRow | RowError]:
         """The rows of the file. Raises nothing for what the file holds: that is a RowError."""

@@ -4,7 +4,8 @@ import hashlib
 import json
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 Message = dict[str, str]
@@ -37,6 +38,9 @@ class Limits:
     metadata_bytes: int = 65_536
     """Of `metadata`, and of the `settings` of one completion."""
     errors_per_row: int = 10
+    judgments_per_item: int = 1_000
+    judgment_characters: int = 32_000_000
+    """Of all answers and notes on one item: they are held together."""
     completions_min: int = 2
     completions_max: int = 2
     preference_max: int | None = 4
@@ -89,6 +93,48 @@ class ItemRow:
     gold: GoldRow | None
     metadata: dict[str, Any]
     content_hash: str
+    judgments: "list[JudgmentRow]" = field(default_factory=list)
+    """Of a format that holds judgments: those of this item, in the order of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgmentRow:
+    """One judgment that was made in another project, with its names and numbers there.
+
+    `answers` are those of an export: signed, by position of import. `criteria` are what was asked, as objects.
+    `size` counts the characters that somebody wrote or that stand for an answer.
+    """
+
+    line: int
+    judgment: int
+    supersedes: int | None
+    batch: int
+    item_number: int
+    item: str
+    annotator: str
+    is_simulated: bool
+    kind: str
+    points: int | None
+    protocol_version: int
+    guideline_version: int
+    criteria: list[dict[str, Any]]
+    answers: dict[str, Any]
+    display_order: list[int]
+    active_seconds: float | None
+    confidence: int | None
+    note: str
+    read_to_end: list[str]
+    created_at: datetime
+    size: int
+
+    @property
+    def group(self) -> str:
+        return f"{self.batch}-{self.item_number}"
+
+    @property
+    def record(self) -> str:
+        """Its `id` in the file."""
+        return f"{self.group}-{self.judgment}"
 
 
 @dataclass(frozen=True, slots=True)

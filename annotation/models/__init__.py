@@ -5,6 +5,7 @@ from annotation.models.content import Batch, Completion, Exclusion, GoldAnswer, 
 from annotation.models.drafts import Draft
 from annotation.models.judgment import Judgment, Receipt
 from annotation.models.operations import AuditEvent, IdempotentCall, Job
+from annotation.models.origins import Origin
 from annotation.models.people import (
     ApiToken,
     Consent,
@@ -38,6 +39,7 @@ __all__ = [
     "Judgment",
     "Lease",
     "Membership",
+    "Origin",
     "Pool",
     "PoolPlace",
     "Project",

@@ -9,7 +9,8 @@ class Batch(models.Model):
     """Items imported and staffed together.
 
     importing → open → closed; importing → failed when the file was refused (then it holds no item).
-    Only a lead closes a batch; after that only reviewers correct.
+    Only a lead closes a batch; after that only reviewers correct. A file of judgments: importing → closed, with an
+    overlap of 0, since nobody is to judge its items again.
 
     A training batch holds gold items only: whoever is to judge in the project passes it first.
     """
@@ -76,7 +77,10 @@ class Batch(models.Model):
                 condition=Q(state="closed", closed_at__isnull=False) | ~Q(state="closed"),
                 name="batch_closed_has_time",
             ),
-            models.CheckConstraint(condition=Q(overlap__gte=1), name="batch_overlap_positive"),
+            models.CheckConstraint(
+                condition=Q(overlap__gte=1) | Q(overlap=0, source_format="judgments"),
+                name="batch_overlap_positive",
+            ),
             models.CheckConstraint(condition=Q(lease_seconds__gte=1), name="batch_lease_positive"),
             models.CheckConstraint(
                 condition=Q(

@@ -2,7 +2,7 @@
 
 A judgment is never updated, but for the blanking of its note when a person is to be forgotten. A correction
 is a new row that `supersedes` the earlier one; the current judgment is the end of that chain. Typed answers
-live in the kinds' own tables.
+live in the kinds' own tables. An imported judgment has an `Origin` in place of its slot, and no receipt.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Cast
 
+from annotation.models.assignment import Assignment
 from annotation.models.erasing import immutable_but_for_erasure
 
 CURRENT_TRANSACTION = Cast(
@@ -20,11 +21,17 @@ CURRENT_TRANSACTION = Cast(
 )
 
 
+IMPORTED = Q(assignment__isnull=True)
+"""Judgments made elsewhere: they have an origin in place of a slot."""
+
+
 class JudgmentQuerySet(models.QuerySet["Judgment"]):
     def current(self) -> "JudgmentQuerySet":
-        """Accepted judgments that no later one supersedes, of slots that were not voided."""
+        """Accepted judgments that no later one supersedes, of slots that were not voided or imported without one."""
         return self.filter(
-            state=Judgment.State.ACCEPTED, superseded_by__isnull=True, assignment__state="submitted"
+            Q(assignment__state="submitted") | IMPORTED,
+            state=Judgment.State.ACCEPTED,
+            superseded_by__isnull=True,
         )
 
 
@@ -34,7 +41,12 @@ class Judgment(models.Model):
         LATE = "late", "Late"
 
     assignment = models.ForeignKey(
-        "annotation.Assignment", on_delete=models.PROTECT, related_name="judgments"
+        "annotation.Assignment", on_delete=models.PROTECT, null=True, related_name="judgments"
+    )
+    """Null just when it was imported."""
+    # Its index is judgment_one_per_origin, which a submit does not write to.
+    origin = models.ForeignKey(
+        "annotation.Origin", on_delete=models.PROTECT, null=True, related_name="judgments", db_index=False
     )
     item = models.ForeignKey("annotation.Item", on_delete=models.PROTECT, related_name="judgments")
     batch = models.ForeignKey("annotation.Batch", on_delete=models.PROTECT, related_name="judgments")
@@ -77,6 +89,14 @@ class Judgment(models.Model):
                 condition=Q(supersedes__isnull=True, state="accepted"),
                 name="judgment_one_root_per_slot",
             ),
+            models.UniqueConstraint(
+                fields=["origin"], condition=Q(origin__isnull=False), name="judgment_one_per_origin"
+            ),
+            models.CheckConstraint(
+                condition=Q(assignment__isnull=False, origin__isnull=True)
+                | Q(assignment__isnull=True, origin__isnull=False, supersedes__isnull=True, state="accepted"),
+                name="judgment_slot_or_origin",
+            ),
             models.CheckConstraint(condition=Q(state__in=["accepted", "late"]), name="judgment_state_known"),
             models.CheckConstraint(
                 condition=Q(supersedes__isnull=True) | ~Q(supersedes=F("id")), name="judgment_not_own_parent"
@@ -98,6 +118,13 @@ class Judgment(models.Model):
 
     def __str__(self) -> str:
         return f"judgment {self.pk}"
+
+    @property
+    def slot(self) -> Assignment:
+        """Its assignment. Raises ValueError for an imported judgment, which nobody gave here."""
+        if self.assignment is None:
+            raise ValueError(f"judgment {self.pk} was imported")
+        return self.assignment
 
 
 class Receipt(models.Model):

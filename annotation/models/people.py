@@ -92,10 +92,12 @@ class Membership(models.Model):
     project = models.ForeignKey("annotation.Project", on_delete=models.PROTECT, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
     role = models.CharField(max_length=9, choices=Role)
-    pseudonym = models.CharField(max_length=16, unique=True)
+    pseudonym = models.CharField(max_length=16)
     """What releases and reviewers see instead of the name."""
     is_active = models.BooleanField(default=True)
     is_simulated = models.BooleanField(default=False)
+    is_imported = models.BooleanField(default=False, db_default=False)
+    """Somebody of another project whose judgments were imported. Their account here cannot sign in."""
     languages = ArrayField(models.CharField(max_length=35), default=list, blank=True)
     """BCP 47 tags that the person reads; empty: every language."""
     skills = ArrayField(models.CharField(max_length=40), default=list, blank=True)
@@ -107,6 +109,11 @@ class Membership(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "user", "role"], name="membership_one_per_role"),
+            models.UniqueConstraint(fields=["project", "pseudonym"], name="membership_pseudonym_unique"),
+            models.CheckConstraint(
+                condition=Q(is_imported=False) | Q(role="annotator", is_active=False),
+                name="membership_imported_is_inactive",
+            ),
             models.CheckConstraint(
                 condition=Q(role__in=["lead", "reviewer", "annotator", "engineer"]),
                 name="membership_role_known",

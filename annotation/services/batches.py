@@ -72,7 +72,8 @@ def start_import(
     raise an item to `overlap_max`). With a `gold_share`, rows with gold become checks that are mixed in and get no
     work slots. A batch with the purpose training takes rows with gold only. Without `pay_per_item` no page shows
     money. The batch is `importing`
-    until the job has checked the whole file, then `open` with all of its items, or `failed` with none.
+    until the job has checked the whole file, then `open` with all of its items, or `failed` with none. A file of
+    judgments becomes a `closed` batch with an overlap of 0, whatever `overlap` says: nobody judges its items again.
     Raises Refused: 422 for a setting that does not fit, 413 for an upload above
     `settings.IMPORT_BYTES_MAX`, 409 for a file that this project holds already.
     """
@@ -85,6 +86,9 @@ def start_import(
     _check_staffing(purpose, pass_share, skill, cap_per_annotator)
     _check_policy(protocol, overlap, overlap_policy, overlap_max)
     _check_pay(pay_per_item, pay_currency)
+    if importers.get(format).holds_judgments:
+        _refuse_work(purpose, gold_share, repeat_share, overlap_policy, pay_per_item)
+        overlap = 0
     sha256 = upload_sha256(upload)
     if not dry_run:
         _refuse_known_file(project, sha256)
@@ -243,6 +247,23 @@ def _check_settings(
         raise Refused(
             f"A lease lasts from {LEASE_SECONDS_MIN} to {LEASE_SECONDS_MAX} seconds.", field="lease_seconds"
         )
+
+
+def _refuse_work(
+    purpose: str, gold_share: float, repeat_share: float, overlap_policy: str, pay_per_item: Decimal | None
+) -> None:
+    """Settings that only mean something where people judge."""
+    asked = {
+        "purpose": purpose == Batch.Purpose.TRAINING,
+        "gold_share": gold_share > 0,
+        "repeat_share": repeat_share > 0,
+        "overlap_policy": bool(overlap_policy),
+        "pay_per_item": pay_per_item is not None,
+    }
+    for field, is_asked in asked.items():
+        if is_asked:
+            detail = "Nobody judges in a batch of imported judgments, so leave this out."
+            raise Refused(detail, code="judged_already", field=field)
 
 
 def _check_staffing(purpose: str, pass_share: float, skill: str, cap_per_annotator: int | None) -> None:

@@ -18,18 +18,21 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from annotation.audit import record_audit
-from annotation.importers import FILE_CODES, ItemRow, Limits, RowError, check_rows
+from annotation.importers import FILE_CODES, ItemRow, Limits, RowError, check_rows, importers
 from annotation.jobs import JobFailed, JobSuperseded, Progress
 from annotation.kinds import judgment_kinds
 from annotation.models import Assignment, Batch, Completion, Criterion, GoldAnswer, Item, Job, ProtocolVersion
 from annotation.services.batches import JOB_KIND
 from annotation.services.copying import copy_rows, json_text, new_ids
+from annotation.services.imported_judgments import ProjectCheck, store_judgments
 from annotation.services.overlap import pool_of
 
 ERRORS_KEPT = 200
 CHUNK_ROWS = 1_000
 CHUNK_CHARACTERS = 4_000_000
 """A chunk ends with whichever comes first, so that long texts cost no more memory than short ones."""
+JUDGMENT_CHARACTERS = 1_000
+"""What a judgment weighs beside its texts: its criteria above all."""
 REPORT_SECONDS = 1.0
 
 ITEM_FIELDS = [
@@ -56,16 +59,22 @@ Report = Callable[[float], None]
 
 @dataclass
 class Findings:
-    """What a pass over the file found. `rows` are those that are not blank, `items` the good ones."""
+    """What a pass over the file found. `rows` are those that are not blank, `items` and `judgments` the good ones."""
 
     rows: int = 0
     items: int = 0
+    judgments: int = 0
     error_count: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
     has_file_error: bool = False
     last_line: int = 0
 
     def add(self, result: ItemRow | RowError) -> None:
+        if isinstance(result, ItemRow) and result.judgments:
+            self.rows += len(result.judgments)
+            self.items += 1
+            self.judgments += len(result.judgments)
+            return
         is_file_error = isinstance(result, RowError) and result.code in FILE_CODES
         self.rows += result.line != self.last_line and not is_file_error
         self.last_line = result.line
@@ -83,7 +92,7 @@ class Findings:
             "items": self.items,
             "error_count": self.error_count,
             "errors": self.errors,
-        }
+        } | ({"judgments": self.judgments} if self.judgments else {})
 
 
 def run_import(job: Job, progress: Progress) -> dict[str, Any]:
@@ -116,12 +125,18 @@ def _import(job: Job, progress: Progress) -> None:
         with transaction.atomic():
             # Race: two workers on one job. The second waits here and then finds that it was superseded.
             Batch.objects.select_for_update(no_key=True).get(pk=batch.pk, state=Batch.State.IMPORTING)
-            stored = _store(batch, protocol, _results(job, protocol, lambda share: report(0.5 + share / 2)))
-            if stored != found.items:
-                raise RuntimeError(f"the file held {found.items} good rows, then {stored}")
             now = timezone.now()
-            Batch.objects.filter(pk=batch.pk).update(state=Batch.State.OPEN)
-            _audit(job, batch, "batch.opened", now, found)
+            results = _results(job, protocol, lambda share: report(0.5 + share / 2))
+            stored = _store(batch, protocol, results, now)
+            if stored != (found.items, found.judgments):
+                raise RuntimeError(f"the file held {found.items}, {found.judgments} good rows, then {stored}")
+            if importers.get(job.arguments["format"]).holds_judgments:
+                # Nobody is to judge here, so there is nothing that a lead would close.
+                Batch.objects.filter(pk=batch.pk).update(state=Batch.State.CLOSED, closed_at=now)
+                _audit(job, batch, "batch.judgments_imported", now, found)
+            else:
+                Batch.objects.filter(pk=batch.pk).update(state=Batch.State.OPEN)
+                _audit(job, batch, "batch.opened", now, found)
             _conclude(job, result=found.as_dict() | {"batch": batch.number})
 
 
@@ -130,7 +145,11 @@ def _results(job: Job, protocol: ProtocolVersion, report: Report) -> Iterator[It
     size = max(default_storage.size(path), 1)
     with default_storage.open(path) as stream:
         limits = limits_for(protocol, gold_required=job.arguments.get("purpose") == Batch.Purpose.TRAINING)
-        for result in check_rows(cast(BinaryIO, stream), job.arguments["format"], limits):
+        format = job.arguments["format"]
+        check = None
+        if importers.get(format).holds_judgments:
+            check = ProjectCheck(protocol.project, protocol)
+        for result in check_rows(cast(BinaryIO, stream), format, limits, check):
             yield result
             report(min(stream.tell() / size, 1))
 
@@ -158,11 +177,16 @@ def _refusal(found: Findings, *, skip_bad_rows: bool) -> str | None:
     return f"The file has {errors} in {rows}, so nothing was stored."
 
 
-def _store(batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | RowError]) -> int:
-    """Insert every good row with its open slots; returns how many. Caller holds the transaction."""
+def _store(
+    batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | RowError], now: datetime
+) -> tuple[int, int]:
+    """Insert every good row with its open slots and the judgments it came with; returns how many items and judgments.
+
+    Caller holds the transaction.
+    """
     overall = protocol.criteria.get(key=Criterion.OVERALL)
     pools: dict[tuple[str, str], int] = {}
-    number = 0
+    number = judgments = 0
     for chunk in _chunks(result for result in results if isinstance(result, ItemRow)):
         ids = new_ids(Item, len(chunk))
         copy_rows(
@@ -190,7 +214,7 @@ def _store(batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | 
                 for position, one in enumerate(row.completions)
             ),
         )
-        for row in chunk:
+        for row in chunk if batch.overlap else ():
             if (row.language, row.category) not in pools:
                 pool = pool_of(batch, language=row.language, category=row.category)
                 pools[row.language, row.category] = pool.pk
@@ -221,8 +245,9 @@ def _store(batch: Batch, protocol: ProtocolVersion, results: Iterator[ItemRow | 
                 if row.gold is not None
             ),
         )
+        judgments += store_judgments(batch, protocol, dict(zip(ids, chunk, strict=True)), now)
         number += len(chunk)
-    return number
+    return number, judgments
 
 
 def _item_values(row: ItemRow) -> tuple[Any, ...]:
@@ -240,9 +265,9 @@ def _item_values(row: ItemRow) -> tuple[Any, ...]:
 
 def _overlap(batch: Batch, row: ItemRow) -> int:
     """Work slots of a new item. A gold item of a batch that mixes gold in, or trains, has none: its answer is
-    known, and it is shown to check people."""
+    known, and it is shown to check people. Nor has one that was judged elsewhere."""
     is_check = row.gold is not None and (batch.gold_share > 0 or batch.purpose == Batch.Purpose.TRAINING)
-    return 0 if is_check else batch.overlap
+    return 0 if is_check or row.judgments else batch.overlap
 
 
 def _chunks(rows: Iterator[ItemRow]) -> Iterator[list[ItemRow]]:
@@ -259,11 +284,12 @@ def _chunks(rows: Iterator[ItemRow]) -> Iterator[list[ItemRow]]:
 
 
 def _characters(row: ItemRow) -> int:
-    """About the size of a row: its text, and its free objects as JSON."""
+    """About the size of a row: its text, its free objects as JSON, and what was answered."""
     conversations = [row.prompt, *(one.messages for one in row.completions)]
     text = sum(len(message["content"]) for messages in conversations for message in messages)
     free = [row.metadata, *(one.settings for one in row.completions)]
-    return text + sum(len(json_text(value)) for value in free if value)
+    judged = sum(JUDGMENT_CHARACTERS + one.size for one in row.judgments)
+    return text + sum(len(json_text(value)) for value in free if value) + judged
 
 
 def _fail(job: Job, batch: Batch, detail: str, found: Findings) -> None:
@@ -281,7 +307,8 @@ def _audit(job: Job, batch: Batch, action: str, now: datetime, found: Findings) 
         action=action,
         obj=batch,
         now=now,
-        data={"number": batch.number, "items": found.items, "errors": found.error_count},
+        data={"number": batch.number, "items": found.items, "errors": found.error_count}
+        | ({"judgments": found.judgments} if found.judgments else {}),
     )
 
 

@@ -393,7 +393,7 @@ class Undo:
 def undo_judgment(*, annotator: Membership, judgment: Judgment) -> Undo:
     """Reopen an answer for its author. Changes nothing: the earlier answer stays until the correction."""
     check_correctable(judgment)
-    screen = screen_of(judgment.assignment, judgment.display_order)
+    screen = screen_of(slot_of(judgment), judgment.display_order)
     answer = judgment_kinds.get(judgment.protocol.kind).answer(judgment, screen)
     return Undo(judgment=judgment, submission_id=uuid.uuid4(), answer=answer)
 
@@ -408,7 +408,7 @@ def correct_judgment(
     body_hash = submission.body_hash(f"judgment {judgment.pk}")
     with transaction.atomic():
         lock_annotator(annotator)
-        slot = lock_slot(judgment.assignment)
+        slot = lock_slot(slot_of(judgment))
         receipt = Receipt.objects.filter(annotator=annotator, submission_id=submission.submission_id).first()
         if receipt is not None:
             return replay(submission, body_hash, bytes(receipt.body_hash), receipt.answer)
@@ -444,15 +444,23 @@ def correct_judgment(
         return Outcome(body=body, is_replay=False)
 
 
+def slot_of(judgment: Judgment) -> Assignment:
+    """Raises Refused for an imported judgment, which has none: it is corrected where it was made."""
+    if judgment.assignment is None:
+        raise Refused("This answer was imported and stays as it is.", code="imported", field="judgment")
+    return judgment.assignment
+
+
 def check_correctable(judgment: Judgment) -> None:
     """Raises Refused unless the batch is open and the judgment is the current one of a slot in force."""
+    slot = slot_of(judgment)
     if Batch.objects.get(pk=judgment.batch_id).state != Batch.State.OPEN:
         raise Refused("This batch is closed; a reviewer can still correct it.", code="closed", field="batch")
-    if Assignment.objects.get(pk=judgment.assignment_id).purpose == Assignment.Purpose.TRAINING:
+    if Assignment.objects.get(pk=slot.pk).purpose == Assignment.Purpose.TRAINING:
         raise Refused("An answer in training is final.", code="training", field="judgment")
     if Judgment.objects.filter(supersedes=judgment).exists():
         raise Refused("This answer was corrected already.", code="superseded", field="judgment")
-    if Assignment.objects.get(pk=judgment.assignment_id).state == Assignment.State.VOID:
+    if Assignment.objects.get(pk=slot.pk).state == Assignment.State.VOID:
         raise Refused("This answer was taken out of the batch.", code="void", field="judgment")
 
 

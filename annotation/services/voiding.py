@@ -34,6 +34,8 @@ def void_judgment(*, judgment: Judgment, reason: str, actor: User, now: datetime
         raise Refused(
             "You gave this answer yourself; another person has to decide.", code="own", field="judgment"
         )
+    if judgment.assignment is None:
+        raise Refused("This answer was imported; there is no slot to void.", code="imported", status=409)
     with transaction.atomic():
         # Race: the batch closes meanwhile. Its row comes first, before annotator, slot, item and pools.
         batch = Batch.objects.select_for_update(no_key=True).get(pk=judgment.batch_id)

@@ -342,8 +342,8 @@ def correction_page(request: SignedInRequest, judgment: Judgment) -> TaskPage:
     """The item of an earlier answer as it was shown, its fields empty."""
     return TaskPage(
         annotator=judgment.annotator,
-        assignment=judgment.assignment,
-        screen=screen_of(judgment.assignment, judgment.display_order),
+        assignment=judgment.slot,
+        screen=screen_of(judgment.slot, judgment.display_order),
         attempt=judgment.attempt,
         submission_id=request.POST.get("submission_id", ""),
         correction_of=judgment,

@@ -165,7 +165,7 @@ def item_context(page: TaskPage) -> dict[str, Any]:
 
 def can_change(judgment: Judgment) -> bool:
     """Whether its author may still change an own answer: what Undo opens."""
-    slot = judgment.assignment
+    slot = judgment.slot
     is_final = slot.purpose == Assignment.Purpose.TRAINING or slot.state == Assignment.State.VOID
     return judgment.batch.state == Batch.State.OPEN and not is_final
 

@@ -90,6 +90,19 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """The names and numbers of an imported judgment where it was made, under the fields of `Judged`."""
+
+    id: str
+    judgment: int
+    supersedes: int | None
+    batch: int
+    item: str
+    protocol_version: int
+    guideline_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One whole judgment with what it was about.
 
@@ -125,6 +138,8 @@ class Judged:
     note: str
     read_to_end: list[str]
     created_at: datetime
+    origin: Named | None = None
+    """Of an imported judgment; the other fields name it in this project."""
 
     @property
     def protocol(self) -> str:

@@ -26,6 +26,7 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 class HhImporter:
     key = "hh"
     name = "Anthropic transcripts (chosen, rejected)"
+    holds_judgments = False
 
     def rows(self, stream: BinaryIO, limits: Limits) -> Iterator[SourceRow | RowError]:
         return read_json_lines(stream, limits)

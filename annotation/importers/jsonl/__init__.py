@@ -40,6 +40,7 @@ COMPLETION_FIELDS = ("content", "model", "settings")
 class JsonlImporter:
     key = "jsonl"
     name = "Concord batch file (JSON lines)"
+    holds_judgments = False
 
     def rows(self, stream: BinaryIO, limits: Limits) -> Iterator[SourceRow | RowError]:
         return read_json_lines(stream, limits)

@@ -29,6 +29,7 @@ FIELDS = ("prompt", "chosen", "rejected", "id", "language", "metadata")
 class TrlImporter:
     key = "trl"
     name = "TRL preference rows (prompt, chosen, rejected)"
+    holds_judgments = False
 
     def rows(self, stream: BinaryIO, limits: Limits) -> Iterator[SourceRow | RowError]:
         return read_json_lines(stream, limits)

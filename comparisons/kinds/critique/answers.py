@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
-from comparisons.kinds.criteria import ScaleRules, fields_of, read_protocol, settings_of
+from comparisons.kinds.criteria import OVERALL, ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.critique.form import (
     NONE,
     answer_from_form,
@@ -14,6 +14,7 @@ from comparisons.kinds.critique.form import (
     original_text,
     principles_of,
 )
+from comparisons.kinds.signed import label_at, only_keys, unchanged_lines
 from comparisons.kinds.texts import read_text
 from comparisons.models import CritiqueAnswer, CritiquePrinciple
 from comparisons.models.texts import CRITIQUE_MAX, REVISION_MAX
@@ -87,6 +88,18 @@ class CritiqueKind:
             problems.add("revision", "unchanged", detail)
         problems.raise_if_any()
         return Critique(broken, critique, revision, is_changed)
+
+    def from_signed(self, said: Mapping[str, Any], screen: Screen) -> dict[str, Any]:
+        problems = Problems()
+        given = only_keys(said, "", [OVERALL], problems).get(OVERALL)
+        parts = ["completion", "principles", "critique", "revision"]
+        answer = only_keys(given, OVERALL, parts, problems)
+        if answer:
+            label_at(answer["completion"], "overall.completion", screen, problems)
+            for name in ("critique", "revision"):
+                unchanged_lines(answer[name], dotted(OVERALL, name), problems)
+        problems.raise_if_any()
+        return {name: answer[name] for name in parts[1:]}
 
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from annotation.kinds import AnswerError, FieldError, GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems
-from comparisons.kinds.criteria import ScaleRules, fields_of, read_protocol, settings_of
+from comparisons.kinds.criteria import OVERALL, ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.demonstration.form import answer_from_form, form_context
+from comparisons.kinds.signed import only_keys, unchanged_lines
 from comparisons.kinds.texts import read_text
 from comparisons.models import DemonstrationAnswer
 from comparisons.models.texts import TEXT_MAX
@@ -59,6 +60,15 @@ class DemonstrationKind:
         text = read_text(given.get("text"), "text", ask, problems, longest=TEXT_MAX)
         problems.raise_if_any()
         return text
+
+    def from_signed(self, said: Mapping[str, Any], screen: Screen) -> dict[str, Any]:
+        problems = Problems()
+        given = only_keys(said, "", [OVERALL], problems).get(OVERALL)
+        text = unchanged_lines(
+            only_keys(given, OVERALL, ["text"], problems).get("text"), "overall.text", problems
+        )
+        problems.raise_if_any()
+        return {"text": text}
 
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form)

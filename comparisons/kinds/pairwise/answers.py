@@ -131,6 +131,24 @@ class PairwiseKind:
         problems.raise_if_any()
         return Comparison(verdicts, turns)
 
+    def from_signed(self, said: Mapping[str, Any], screen: Screen) -> dict[str, Any]:
+        problems = Problems()
+        rest = dict(said)
+        turns = rest.pop("turns", []) if screen.protocol.per_turn else []
+        if not isinstance(turns, list):
+            problems.add("turns", "not_a_list", "Send a list with one entry for each turn.")
+            turns = []
+        whole = {key: _from_signed(entry, key, problems) for key, entry in rest.items()}
+        answer = whole.pop(OVERALL, {})
+        if whole:
+            answer["criteria"] = whole
+        if screen.protocol.per_turn:
+            answer["turns"] = [
+                _from_signed(entry, f"turns[{at}]", problems) for at, entry in enumerate(turns)
+            ]
+        problems.raise_if_any()
+        return answer
+
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form, screen)
 
@@ -182,6 +200,15 @@ class PairwiseKind:
 def _stored_side(screen: Screen) -> int:
     """+1 when screen A is the first completion as imported, −1 when the sides were swapped."""
     return 1 if screen.completions[0].position < screen.completions[1].position else -1
+
+
+def _from_signed(entry: Any, field: str, problems: Problems) -> dict[str, Any]:
+    """{"preference", "tie_reason"?} with the first completion as A."""
+    given = problems.mapping(entry, field, ["preference", "tie_reason"])
+    preference = problems.integer(given.get("preference"), dotted(field, "preference"), -4, 4)
+    if preference and "tie_reason" in given:
+        problems.add(dotted(field, "tie_reason"), "contradiction", "Only a preference of 0 has a reason.")
+    return {} if preference is None else _show(preference, given.get("tie_reason", ""))
 
 
 def _show(preference: int, tie_reason: str) -> dict[str, Any]:

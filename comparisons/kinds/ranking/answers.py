@@ -12,6 +12,7 @@ from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, echoed, spoken
 from comparisons.kinds.criteria import OVERALL, ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.ranking.form import answer_from_form, form_context, wanted
+from comparisons.kinds.signed import one_for_each
 from comparisons.models import RankingAnswer
 
 if TYPE_CHECKING:
@@ -86,6 +87,14 @@ class RankingKind:
         problems.raise_if_any()
         return rankings
 
+    def from_signed(self, said: Mapping[str, Any], screen: Screen) -> dict[str, Any]:
+        """A rank for each completion. Past the places that were asked for it says "not placed", as in `answer`."""
+        problems = Problems()
+        rankings = {key: {"ranking": _tiers_of(ranks, key, screen, problems)} for key, ranks in said.items()}
+        problems.raise_if_any()
+        answer: dict[str, Any] = dict(rankings.pop(OVERALL, {}))
+        return answer | ({"criteria": rankings} if rankings else {})
+
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form, screen)
 
@@ -127,6 +136,27 @@ class RankingKind:
 
     def form_context(self, screen: Screen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
         return form_context(screen, answer or {})
+
+
+def _tiers_of(value: Any, field: str, screen: Screen, problems: Problems) -> Tiers:
+    """The tiers that give these ranks. Ranks that no tiers give are reported."""
+    ranks = one_for_each(value, field, screen, problems)
+    numbers = [problems.integer(rank, field, 1, len(screen.labels)) for rank in ranks]
+    tiers: dict[int, list[str]] = {}
+    for label, rank in zip(screen.labels, numbers, strict=False):
+        tiers.setdefault(rank or 0, []).append(label)
+    if tiers and max(tiers) > wanted(screen):
+        del tiers[max(tiers)]
+    found = [tiers[rank] for rank in sorted(tiers)]
+    if (
+        ranks
+        and None not in numbers
+        and [all_ranks(found, screen.labels)[label] for label in screen.labels] != numbers
+    ):
+        problems.add(
+            field, "not_ranks", "A tie shares the better rank and the next is left out, as in 1, 2, 2, 4."
+        )
+    return found
 
 
 def competition_ranks(tiers: Tiers) -> dict[str, int]:

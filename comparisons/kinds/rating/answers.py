@@ -8,6 +8,7 @@ from annotation.kinds import GoldCheck, ProtocolSpec, Screen
 from comparisons.kinds.checks import Problems, dotted, spoken
 from comparisons.kinds.criteria import CHOICE, ScaleRules, fields_of, read_protocol, settings_of
 from comparisons.kinds.rating.form import answer_from_form, asks_choice, form_context, span_text
+from comparisons.kinds.signed import label_at, one_for_each, only_keys
 from comparisons.models import RatingAnswer, RatingChoice, SpanMark
 
 if TYPE_CHECKING:
@@ -107,6 +108,32 @@ class RatingKind:
             problems.add(CHOICE, "not_a_choice", f"Choose from {spoken(screen.labels)}, or leave it out.")
         problems.raise_if_any()
         return Ratings(values, spans, choice)
+
+    def from_signed(self, said: Mapping[str, Any], screen: Screen) -> dict[str, Any]:
+        problems = Problems()
+        rest = dict(said)
+        spans, choice = rest.pop("spans", []), rest.pop(CHOICE, None)
+        ratings: dict[str, dict[str, Any]] = {label: {} for label in screen.labels}
+        for key, values in rest.items():
+            found = one_for_each(values, key, screen, problems)
+            for label, value in zip(screen.labels, found, strict=False):
+                ratings[label][key] = value
+        answer: dict[str, Any] = {"ratings": ratings}
+        if choice is not None:
+            chosen = only_keys(choice, CHOICE, ["completion"], problems)
+            answer[CHOICE] = label_at(chosen.get("completion"), "choice.completion", screen, problems)
+        if not isinstance(spans, list):
+            problems.add("spans", "not_a_list", "Send a list of marks.")
+            spans = []
+        marks = []
+        for at, entry in enumerate(spans):
+            field = f"spans[{at}]"
+            mark = only_keys(entry, field, ["completion", "start", "end", "type"], problems)
+            if mark:
+                label = label_at(mark["completion"], dotted(field, "completion"), screen, problems)
+                marks.append({"label": label} | {key: mark[key] for key in ("start", "end", "type")})
+        problems.raise_if_any()
+        return answer | ({"spans": marks} if marks else {})
 
     def answer_from_form(self, form: "QueryDict", screen: Screen) -> dict[str, Any]:
         return answer_from_form(form, screen)

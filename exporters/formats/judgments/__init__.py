@@ -57,11 +57,11 @@ class JudgmentsFormat:
     reads_judgments = True
     holds_words = True
     columns: Mapping[str, str] = {
-        "id": "Batch, item and judgment: the same in every release of this project.",
-        "judgment": "Its number on the server it comes from.",
+        "id": "Batch, item and judgment where it was made: the same in every release, here and where it was imported.",
+        "judgment": "Its number on the server where it was made.",
         "supersedes": "The judgment that this one corrects; null when it is the first.",
-        "batch": "Number of the batch.",
-        "item": "The id that the item was imported with.",
+        "batch": "Number of the batch where it was made.",
+        "item": "The id that the item was imported with where it was made.",
         "language": "Language of the item as a BCP 47 tag, if the data named one.",
         "category": "Harmful category of the item, if it has one.",
         "reference": "The label that came with the data: -1 first, 1 second completion; null when there was none.",
@@ -119,6 +119,7 @@ class JudgmentsFormat:
             yield (
                 judged.split,
                 record
+                | (asdict(judged.origin) if judged.origin else {})
                 | {
                     "metadata": as_text(judged.metadata),
                     "completions": [
