@@ -66,6 +66,14 @@ class JobFailed(Exception):
         self.errors = list(errors)
 
 
+class JobPostponed(Exception):
+    """The world outside did not do its part: run again after `wait`, `tries_max` times in all. No crash of ours."""
+
+    def __init__(self, detail: str, *, wait: timedelta, tries_max: int) -> None:
+        super().__init__(detail)
+        self.detail, self.wait, self.tries_max = detail, wait, tries_max
+
+
 class JobSuperseded(Exception):
     """Another worker has taken the job over, or it was cancelled; stop without a trace."""
 
@@ -108,6 +116,15 @@ class JobHandler(Protocol):
 
 
 job_handlers: Registry[JobHandler] = Registry("job kind")
+
+
+job_ends: Registry[Callable[[Job, datetime], None]] = Registry("listener to ends of jobs")
+"""Called with a job that has ended, in the transaction that stores the end; they write rows and do nothing else."""
+
+
+def tell_end(job: Job, now: datetime) -> None:
+    for _, listener in job_ends:
+        listener(job, now)
 
 
 def register_job(kind: str, handler: JobHandler) -> None:
@@ -177,6 +194,8 @@ def run_claimed(job_id: str, now: datetime) -> None:
         finish_cancelled(job, timezone.now())
     except JobSuperseded:
         return
+    except JobPostponed as later:
+        postpone_job(job, later, timezone.now())
     except JobFailed as failure:
         finish_job(job, Job.State.FAILED, error={"detail": failure.detail, "errors": failure.errors})
     except Exception as error:
@@ -258,8 +277,12 @@ def finish_job(
     """Store the end of this run, unless the job meanwhile became another worker's."""
     done = {"progress": 1.0} if state == Job.State.SUCCEEDED else {}
     now = timezone.now()
-    if runs_of(job).update(state=state, result=result, error=error, finished_at=now, **done):
-        note_end(job, state)
+    with transaction.atomic():
+        ended = runs_of(job).update(state=state, result=result, error=error, finished_at=now, **done)
+        if ended:
+            note_end(job, state)
+            job.state, job.result, job.error, job.finished_at = state, result, error, now
+            tell_end(job, now)
 
 
 def finish_cancelled(job: Job, now: datetime) -> None:
@@ -287,6 +310,17 @@ def mark_cancelled(job: Job, actor: User | None, now: datetime) -> None:
     record_audit(
         project=job.project, actor=actor, action="job.cancelled", obj=job, now=now, data={"kind": job.kind}
     )
+    tell_end(job, now)
+
+
+def postpone_job(job: Job, later: JobPostponed, now: datetime) -> None:
+    """Give the job back for a later try, unless it meanwhile became another worker's."""
+    with transaction.atomic():
+        held = runs_of(job).select_for_update(no_key=True).first()
+        if held is not None:
+            held.error = {"detail": later.detail, "errors": []}
+            give_back(held, now, what="was put off", run_after=now + later.wait, tries_max=later.tries_max)
+            note_end(job, "postponed")
 
 
 def record_crash(job: Job, error: BaseException, now: datetime) -> None:
@@ -301,7 +335,9 @@ def record_crash(job: Job, error: BaseException, now: datetime) -> None:
             note_end(job, "crashed")
 
 
-def give_back(job: Job, now: datetime, *, what: str, run_after: datetime | None) -> None:
+def give_back(
+    job: Job, now: datetime, *, what: str, run_after: datetime | None, tries_max: int = TRIES_MAX
+) -> None:
     """A run ended without an outcome: queued again, or a dead letter, or cancelled where that was wanted.
 
     Caller holds the row's lock. An outcome that the handler stored already stays, for its next run to find.
@@ -310,7 +346,7 @@ def give_back(job: Job, now: datetime, *, what: str, run_after: datetime | None)
         job.save(update_fields=["traceback"])
         mark_cancelled(job, None, now)
         return
-    if job.tries < TRIES_MAX:
+    if job.tries < tries_max:
         job.state, job.run_after, job.sent_at = Job.State.QUEUED, run_after, None
     else:
         job.state, job.finished_at, job.is_dead_letter = Job.State.FAILED, now, True
@@ -319,6 +355,8 @@ def give_back(job: Job, now: datetime, *, what: str, run_after: datetime | None)
     job.save(
         update_fields=["state", "run_after", "sent_at", "finished_at", "is_dead_letter", "error", "traceback"]
     )
+    if job.is_dead_letter:
+        tell_end(job, now)
 
 
 def wait_seconds(job: Job) -> float:

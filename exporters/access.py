@@ -6,7 +6,7 @@ from django.http import Http404
 from annotation.access import Role, access_project
 from annotation.errors import Refused
 from annotation.models import ApiToken, Project, User
-from exporters.models import Release, ReleaseFile
+from exporters.models import Release, ReleaseFile, Webhook, WebhookDelivery
 from exporters.selectors import latest_release
 from exporters.stream import has_work_left
 
@@ -67,3 +67,22 @@ def refuse_who_still_judges(user: User, project: Project) -> None:
     """Raises PermissionDenied for who would see answers of others before giving their own (I13)."""
     if has_work_left(user, project):
         raise PermissionDenied("You judge in this project yourself; judge what is left for you first.")
+
+
+def access_webhook(user: User, slug: str, pk: int) -> Webhook:
+    """A webhook of the project that was not removed, for its leads."""
+    project = access_project(user, slug, Role.LEAD)
+    webhook = project.webhooks.filter(pk=pk, removed_at=None).select_related("project").first()
+    if webhook is None:
+        raise Http404("no such webhook")
+    return webhook
+
+
+def access_delivery(user: User, slug: str, pk: int) -> WebhookDelivery:
+    """A delivery of a webhook of the project, for its leads."""
+    project = access_project(user, slug, Role.LEAD)
+    found = WebhookDelivery.objects.filter(pk=pk, webhook__project=project)
+    delivery = found.select_related("webhook__project").first()
+    if delivery is None:
+        raise Http404("no such delivery")
+    return delivery

@@ -56,6 +56,11 @@ class ReleaseInput(serializers.Serializer[Any]):
     ties = serializers.CharField(required=False)
     split = SplitInput(required=False)
     formats = serializers.ListField(child=serializers.CharField(), required=False)
+    chat_template = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text="Jinja, as a tokenizer has it: every row is rendered, and what that loses is told in the warnings.",
+    )
     preview = serializers.BooleanField(
         required=False, help_text="Count what the release would hold and store nothing."
     )

@@ -286,7 +286,8 @@ def provenance(facts: ReleaseFacts) -> str:
     text = (
         "## Provenance\n\n"
         "A release is frozen: it never changes, and cutting it again from the same judgments with the same settings "
-        "gives the same bytes. `manifest.json` lists every file with its SHA-256.\n"
+        "gives the same bytes. `manifest.json` lists every file with its SHA-256; `croissant.json` describes the rows "
+        "for tools, `DATASHEET.md` answers the questions of a datasheet.\n"
     )
     if facts.audit_position:
         text += (

@@ -1,7 +1,7 @@
 """What a chat template would stumble over in the records of a format. Pure; no Django.
 
 The roles are checked here. Whether a template drops or changes words can only be seen by rendering with it, for
-which `lost_in` takes the renderer: the product has no Jinja.
+which `lost_in` takes the renderer; `rendered` does so with the template of a release.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from exporters.chat_template import ChatTemplate, TemplateRefused, TemplateStopped
 from exporters.formats import Messages, Record
 
 Render = Callable[[Messages], str]
@@ -23,6 +24,9 @@ FIRST = "that do not begin with the user"
 ORDER = "in which one role speaks twice in a row"
 LAST = "that do not end with the assistant"
 PROMPT_LAST = "whose prompt does not end with the user"
+REFUSED = "that the chat template refuses"
+LOST = "whose words the chat template leaves out, changes or puts in another order"
+STRIPPED = "from which the chat template strips white space at the ends of a message"
 ROLES = ("system", "user", "assistant")
 
 
@@ -54,15 +58,27 @@ def problems_of(conversation: Sequence[Any], *, is_prompt: bool = False) -> list
 
 def lost_in(conversation: Messages, render: Render) -> list[str]:
     """The contents that `render` leaves out, changes or puts in another order; a template may strip white space."""
-    text, place, lost = render(conversation), 0, []
+    return kept_in(conversation, render(conversation))[0]
+
+
+def kept_in(conversation: Messages, text: str) -> tuple[list[str], bool]:
+    """(contents that are not in `text`, in order and unaltered; whether one lacks white space at its ends).
+
+    Each content is looked for behind the one before it. One so short that the template's own words hold it by chance
+    ("a") may be lost unnoticed; one that is there is never told to be lost.
+    """
+    place, lost, is_stripped = 0, [], False
     for message in conversation:
-        words = message["content"].strip()
+        content = message.get("content") or ""
+        words = content.strip()
         at = text.find(words, place)
         if at < 0:
-            lost.append(message["content"])
-        else:
-            place = at + len(words)
-    return lost
+            lost.append(content)
+            continue
+        begin = at - content.find(words)
+        is_stripped |= text[max(begin, place) : begin + len(content)] != content
+        place = at + len(words)
+    return lost, is_stripped
 
 
 def conversations_of(record: Record) -> tuple[list[Messages], list[Messages]]:
@@ -99,3 +115,37 @@ def checked(
         for problem in record_problems(record):
             warn(problem)
         yield side, record
+
+
+def rendered(
+    records: Iterable[tuple[str, Record]], template: ChatTemplate, warn: Callable[[str, str], None]
+) -> Iterator[tuple[str, Record]]:
+    """The same records, none left out; `warn` hears each problem of each record with the record's id.
+
+    Raises TemplateStopped, with the record's id, where the template meets a limit.
+    """
+    for number, (side, record) in enumerate(records, start=1):
+        name = str(record.get("id") or f"number {number}, {side}")
+        try:
+            for problem, detail in template_problems(record, template):
+                warn(problem, f"{name}: {detail}" if detail else name)
+        except TemplateStopped as error:
+            raise TemplateStopped(f"at record {name} {error}") from error
+        yield side, record
+
+
+def template_problems(record: Record, template: ChatTemplate) -> list[tuple[str, str]]:
+    """(problem, what the template says of it, or nothing), each problem once."""
+    whole, prompts = conversations_of(record)
+    found: dict[str, str] = {}
+    for conversation, is_prompt in [*((one, False) for one in whole), *((one, True) for one in prompts)]:
+        try:
+            lost, is_stripped = kept_in(conversation, template.render(conversation, is_prompt=is_prompt))
+        except TemplateRefused as error:
+            found.setdefault(REFUSED, " ".join(str(error).split()))
+            continue
+        if lost:
+            found.setdefault(LOST, "")
+        if is_stripped:
+            found.setdefault(STRIPPED, "")
+    return list(found.items())

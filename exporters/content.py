@@ -35,13 +35,19 @@ class SelectedContent:
         self.whole = whole
         self.progress = progress
         self.counts: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
 
-    def warn(self, what: str) -> None:
+    def warn(self, what: str, row: str = "") -> None:
         self.counts[what] += 1
+        if row:
+            self.first.setdefault(what, f" (the first: {row})")
 
     def warnings(self) -> tuple[str, ...]:
         """One sentence without its full stop for each kind of warning, in alphabetical order of what it says."""
-        return tuple(f"{counted(number, 'record')} {what}" for what, number in sorted(self.counts.items()))
+        return tuple(
+            f"{counted(number, 'record')} {what}{self.first.get(what, '')}"
+            for what, number in sorted(self.counts.items())
+        )
 
     def judgments(self) -> Iterator[Judged]:
         scales: dict[int, list[Scale]] = {}

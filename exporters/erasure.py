@@ -10,6 +10,7 @@ from annotation.audit import record_audit
 from annotation.models import AuditEvent, Judgment, Membership
 from exporters.formats import export_formats
 from exporters.models import Release, ReleaseFile
+from exporters.webhooks import announce_release
 
 WROTE = Q(demonstration_answer__isnull=False) | Q(critique_answer__isnull=False)
 
@@ -65,6 +66,7 @@ def erase_files(release: Release, formats: list[str], successor: Release | None,
             now=now,
             data={"version": release.version, "files": erased},
         )
+        announce_release(release, "release.erased", now)
 
 
 def successor_of(release: Release, erased_at: datetime) -> Release | None:

@@ -6,6 +6,7 @@ from django import forms
 
 from annotation.errors import Refused
 from annotation.models import Batch, Project
+from exporters.chat_template import TEMPLATE_MAX
 from exporters.formats import export_formats
 from exporters.settings import JUDGMENTS_MAX, SPLITS, ReleaseSettings, release_settings
 
@@ -36,6 +37,7 @@ class ReleaseForm(forms.Form):
     seed = forms.IntegerField(min_value=0)
     clusters = forms.ChoiceField(choices=CLUSTER_CHOICES)
     formats = forms.MultipleChoiceField()
+    chat_template = forms.CharField(required=False, strip=False, max_length=2 * TEMPLATE_MAX)
 
     START: dict[str, Any] = {
         "min_judgments": 1,
@@ -74,6 +76,8 @@ class ReleaseForm(forms.Form):
                 "split": {side: data[side] / 100 for side in SPLITS}
                 | {"seed": data["seed"], "clusters": data["clusters"]},
                 "formats": data["formats"],
+                # A browser sends a form's lines with CR LF; in a template they would be white space of the text.
+                "chat_template": data["chat_template"].replace("\r\n", "\n"),
             }
         )
 

@@ -153,3 +153,64 @@ class ReleaseFile(models.Model):
     def type(self) -> str:
         """parquet, jsonl or text."""
         return self.name.rsplit(".", 1)[-1] if self.split else "text"
+
+
+class Webhook(models.Model):
+    """An address that is told of what happens in a project. Removed ones stay, for their deliveries.
+
+    Its secret is stored nowhere: it is made from the server's SECRET_KEY and `nonce` whenever something is signed
+    (`exporters.signing`), so neither a dump nor a backup of the database can sign.
+    """
+
+    project = models.ForeignKey("annotation.Project", on_delete=models.PROTECT, related_name="webhooks")
+    url = models.CharField(max_length=500)
+    events = ArrayField(models.CharField(max_length=40))
+    nonce = models.CharField(max_length=32, unique=True)
+    secret_hash = models.CharField(max_length=64)
+    """SHA-256 of the secret that was shown: tells when another SECRET_KEY would make another one."""
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey("annotation.User", on_delete=models.PROTECT, related_name="+")
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(events=[]), name="webhook_has_events")]
+
+    def __str__(self) -> str:
+        return f"webhook {self.pk}"
+
+
+class WebhookDelivery(models.Model):
+    """One message to one webhook: waiting → delivered | failed; sending it again makes a failed one waiting.
+
+    Its job sends it. `message_id` stays the same with every try, so that a receiver can leave out what came twice.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        DELIVERED = "delivered", "Delivered"
+        FAILED = "failed", "Failed"
+
+    webhook = models.ForeignKey(Webhook, on_delete=models.PROTECT, related_name="deliveries")
+    message_id = models.CharField(max_length=40, unique=True)
+    event = models.CharField(max_length=40)
+    body = models.TextField()
+    """The JSON that is sent, byte for byte."""
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    tries = models.PositiveIntegerField(default=0)
+    status = models.PositiveSmallIntegerField(null=True)
+    """The HTTP status of the last answer; null: there was none."""
+    detail = models.CharField(max_length=300, blank=True)
+    """What became of the last try, where it failed."""
+    created_at = models.DateTimeField()
+    tried_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "delivered", "failed"]), name="webhookdelivery_state_known"
+            )
+        ]
+        indexes = [models.Index(fields=["webhook", "-created_at"], name="webhookdelivery_newest")]
+
+    def __str__(self) -> str:
+        return self.message_id

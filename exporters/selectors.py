@@ -6,9 +6,22 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 
 from annotation.models import Job, Project
-from exporters.models import Release, ReleaseFile
+from exporters.models import Release, ReleaseFile, Webhook, WebhookDelivery
 from exporters.services import JOB_KIND
 from exporters.settings import SPLITS
+
+DELIVERIES_SHOWN = 25
+
+
+def webhooks_of(project: Project) -> QuerySet[Webhook]:
+    """Those that were not removed, oldest first."""
+    return project.webhooks.filter(removed_at=None).select_related("created_by").order_by("pk")
+
+
+def last_deliveries(project: Project) -> QuerySet[WebhookDelivery]:
+    """The newest first, also of webhooks that were removed."""
+    found = WebhookDelivery.objects.filter(webhook__project=project).select_related("webhook")
+    return found.order_by("-created_at", "-pk")[:DELIVERIES_SHOWN]
 
 
 def latest_release(project: Project) -> Release | None:

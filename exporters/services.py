@@ -3,8 +3,7 @@
 import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models import CharField, Exists, OuterRef, Q
@@ -23,16 +21,14 @@ from annotation.audit import record_audit, seal_audit
 from annotation.errors import Refused
 from annotation.jobs import JobFailed, JobSuperseded, Progress, enqueue_job
 from annotation.models import AuditEvent, Job, Project, User
-from exporters.card import ReleaseFacts, dataset_card, manifest
-from exporters.chat_check import checked
-from exporters.checksums import checksums
+from exporters.card import ReleaseFacts
 from exporters.content import SelectedContent
-from exporters.files import WrittenFile, write_dataset, write_text
-from exporters.formats import export_formats
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.obstacles import obstacle
 from exporters.settings import ReleaseSettings, stored_settings
 from exporters.snapshot import Selection, select_rows
+from exporters.webhooks import announce_release
+from exporters.writing import store_file, write_format
 
 JOB_KIND = "cut_release"
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}")
@@ -232,50 +228,6 @@ def release_facts(
     )
 
 
-def write_format(folder: Path, key: str, facts: ReleaseFacts, content: SelectedContent) -> list[WrittenFile]:
-    """All files of one format: data, README.md, manifest.json, and SHA256SUMS over those."""
-    export_format = export_formats.get(key)
-    if export_format.refusal:
-        raise JobFailed(export_format.refusal)
-    records = checked(export_format.records(content), content.warn)
-    files = write_dataset(folder, export_format.schema, records)
-    if not files:
-        raise JobFailed(f"There is no {export_format.unit} in what was judged, so {key} has nothing to hold.")
-    facts = replace(facts_of_format(facts, files), warnings=content.warnings())
-    files.append(write_text(folder, "README.md", dataset_card(facts, export_format), "text"))
-    files.append(write_text(folder, "manifest.json", manifest(facts, export_format, files), "text"))
-    sums = checksums((file.path, file.sha256) for file in files)
-    return [*files, write_text(folder, "SHA256SUMS", sums, "text")]
-
-
-def facts_of_format(facts: ReleaseFacts, files: Sequence[WrittenFile]) -> ReleaseFacts:
-    """The facts with the rows that this format wrote: a preference is no written text, and the other way round."""
-    rows: Counter[str] = Counter()
-    for file in files:
-        rows[file.split] += file.rows if file.type == "parquet" else 0
-    splits = tuple((side, rows[side], prompts if rows[side] else 0) for side, _, prompts in facts.splits)
-    return replace(facts, splits=splits)
-
-
-def store_file(
-    release: Release, job: Job, key: str, folder: Path, written: WrittenFile, prefix: str
-) -> ReleaseFile:
-    """Put a file where Django keeps files. Each run has a folder of its own, so no run spoils another's."""
-    wanted = f"releases/{release.project_id}/{release.pk}/{job.attempts}/{key}/{written.path}"
-    with (folder / written.path).open("rb") as file:
-        name = default_storage.save(wanted, File(file))
-    return ReleaseFile(
-        release=release,
-        name=f"{prefix}{written.path}",
-        format=key,
-        split=written.split,
-        rows=written.rows,
-        size=written.size,
-        sha256=written.sha256,
-        storage_name=name,
-    )
-
-
 def freeze(
     release: Release,
     job: Job,
@@ -329,6 +281,7 @@ def freeze(
                 "sha256": {f.name: f.sha256 for f in files if f.path == "SHA256SUMS"},
             },
         )
+        announce_release(release, "release.frozen", now)
 
 
 def release_result(release: Release) -> dict[str, Any]:
@@ -370,6 +323,8 @@ def fail_release(release: Release, actor: User | None, now: datetime, run: Job |
                 now=now,
                 data={"version": release.version},
             )
+            release.state = Release.State.FAILED
+            announce_release(release, "release.failed", now)
 
 
 def holds_job(run: Job) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.errors import Refused
+from exporters.chat_template import refuse_bad_template
 from exporters.formats import export_formats
 from exporters.labels import LABELS, LABELS_TO_COME
 
@@ -36,6 +37,8 @@ class ReleaseSettings:
     seed: int
     clusters: str
     formats: tuple[str, ...]
+    chat_template: str = ""
+    """Jinja, as a tokenizer has it; the rows are rendered with it for the warnings. Empty: they are not."""
 
     def as_json(self) -> dict[str, Any]:
         """The settings in full, in the shape in which a request sends them."""
@@ -49,12 +52,13 @@ class ReleaseSettings:
             "ties": self.ties,
             "split": dict(self.shares) | {"seed": self.seed, "clusters": self.clusters},
             "formats": list(self.formats),
+            "chat_template": self.chat_template,
         }
 
 
 def release_settings(body: Mapping[str, Any]) -> ReleaseSettings:
     """Read the settings of a request and fill in the defaults. Raises Refused naming the dotted field."""
-    known(body, ("filters", "labels", "ties", "split", "formats"), "")
+    known(body, ("filters", "labels", "ties", "split", "formats", "chat_template"), "")
     filters = mapping(body.get("filters", {}), "filters")
     known(filters, ("batches", "languages", "min_judgments"), "filters.")
     labels = label_name(body.get("labels", "majority"))
@@ -71,6 +75,7 @@ def release_settings(body: Mapping[str, Any]) -> ReleaseSettings:
         seed=seed,
         clusters=clusters_name(split.get("clusters", "near")),
         formats=format_names(body.get("formats", ["preference"])),
+        chat_template=template_text(body.get("chat_template", "")),
     )
 
 
@@ -122,6 +127,16 @@ def format_names(value: Any) -> tuple[str, ...]:
     if not names:
         raise Refused(f"Name one format or more; there are: {', '.join(there_are)}.", field="formats")
     return tuple(dict.fromkeys(names))
+
+
+def template_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Refused("A chat template is a text.", field="chat_template")
+    try:
+        refuse_bad_template(value)
+    except ValueError as error:
+        raise Refused(str(error), field="chat_template") from error
+    return value if value.strip() else ""
 
 
 def min_judgments(value: Any, labels: str) -> int:

@@ -21,8 +21,9 @@ from annotation.jobs import enqueue_job
 from annotation.models import ApiToken, User
 from annotation.services.people import create_token, revoke_token
 from annotation.services.reports import report_item
-from exporters.models import Release, ReleaseFile
+from exporters.models import Release, ReleaseFile, WebhookDelivery
 from exporters.settings import release_settings
+from exporters.webhooks import add_webhook, announce
 from rewards.models import RewardRun
 from tests.factories import NOW, World, digest, make_world
 
@@ -134,6 +135,9 @@ PAGES: dict[str, list[Row]] = {
     "release": [Row("GET", {ENGINEER})],
     "compare_releases": [Row("GET", {ENGINEER})],
     "release_file": [Row("GET", {ENGINEER})],
+    "webhooks": [Row("GET", {LEAD}), Row("POST", {LEAD})],
+    "webhook_remove": [Row("POST", {LEAD})],
+    "delivery_again": [Row("POST", {LEAD})],
     "start_reward_run": [Row("POST", {ENGINEER})],
     "reward_run": [Row("GET", {LEAD, ENGINEER})],
 }
@@ -197,6 +201,8 @@ class People:
             arguments["pk"] = arguments["token"]
         elif name == "report_handled":
             arguments["pk"] = arguments["report"]
+        elif name in ("webhook_remove", "delivery_again"):
+            arguments["pk"] = arguments["webhook" if name == "webhook_remove" else "delivery"]
         else:
             arguments["pk"] = arguments["assignment"]
         wanted = ROUTES[name].pattern.converters
@@ -217,6 +223,7 @@ def people(db: None) -> People:
         release=release, job=job, model="surface", loss="bradley_terry", seed=0, created_at=NOW
     )
     create_token(user=holder.user, now=NOW, name="own", scopes=["read"])
+    delivery = webhook_delivery(world)
     report = report_item(annotator=holder, item=lease.assignment.item, reason="broken", now=NOW)
     return People(
         world=world,
@@ -235,8 +242,22 @@ def people(db: None) -> People:
             "name": "SHA256SUMS",
             "run": run.pk,
             "report": report.pk,
+            "webhook": delivery.webhook_id,
+            "delivery": delivery.pk,
         },
     )
+
+
+def webhook_delivery(world: World) -> WebhookDelivery:
+    webhook, _ = add_webhook(
+        project=world.project,
+        actor=world.lead,
+        url="https://example.org/hook",
+        events=["release.frozen"],
+        now=NOW,
+    )
+    announce(world.project, "release.frozen", {}, NOW)
+    return WebhookDelivery.objects.get(webhook=webhook)
 
 
 def frozen_release(world: World) -> Release:

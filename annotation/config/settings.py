@@ -3,7 +3,9 @@ the environment, else from `$VAR/instance.json`, which `manage.py up` writes. Th
 """
 
 import hashlib
+import ipaddress
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,36 @@ def _database() -> dict[str, Any]:
         return django_database(url)
     except RuntimeFault as error:
         raise ImproperlyConfigured(str(error)) from error
+
+
+def _networks() -> list[Any]:
+    try:
+        return [ipaddress.ip_network(part) for part in _list("CONCORD_EGRESS_NETWORKS", "")]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"CONCORD_EGRESS_NETWORKS is a list such as 10.1.0.0/16,fd00::/8: {error}."
+        ) from error
+
+
+def _file_storage() -> dict[str, Any]:
+    """A folder, or the bucket that CONCORD_S3_BUCKET names; its key comes from the variables that boto3 reads."""
+    bucket = os.environ.get("CONCORD_S3_BUCKET")
+    if not bucket:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        raise ImproperlyConfigured("CONCORD_S3_BUCKET needs two packages: run `pip install 'concord[s3]'`.")
+    endpoint = os.environ.get("CONCORD_S3_ENDPOINT") or None
+    return {
+        "BACKEND": "annotation.config.bucket.BucketStorage",
+        "OPTIONS": {
+            "bucket_name": bucket,
+            "endpoint_url": endpoint,
+            "location": os.environ.get("CONCORD_S3_PREFIX", ""),
+            "addressing_style": "path" if endpoint else "auto",
+            "default_acl": None,  # as private as the bucket: only Concord hands files out
+            "file_overwrite": False,
+        },
+    }
 
 
 SECRET_KEY = _secret_key()
@@ -203,13 +235,16 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
+# Networks that are not public and that webhooks may be sent into all the same (annotation/egress.py).
+EGRESS_NETWORKS = _networks()
+
 # Files
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = VAR / "files"
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": _file_storage(),
     "staticfiles": {"BACKEND": "annotation.config.storage.HashedStaticFilesStorage"},
 }
 IMPORT_BYTES_MAX = 512 * 1024 * 1024  # of one upload, as it is sent

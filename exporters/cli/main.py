@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +20,7 @@ from exporters.cli.account import Account, load_account, save_account
 from exporters.cli.client import Client
 from exporters.cli.download import SUMS, fetch_file, plain_name, prepare_folder, remote_files
 from exporters.cli.errors import CommandError
+from exporters.cli.hub import REPOSITORY, hub_token, need_library, send_folder, verify
 from exporters.cli.screen import (
     bytes_bar,
     out,
@@ -160,20 +162,29 @@ def pull(
     min_judgments: Annotated[
         int | None, typer.Option(help="With --cut: fewest judgments for a pair.")
     ] = None,
+    chat_template: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --cut: a tokenizer_config.json or a .jinja; the release warns of rows it cannot render whole.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Download a release and check every byte. Run it again to go on after a break."""
     slug, version = project_and_version(project)
     kinds = {"both": ("parquet", "jsonl"), "parquet": ("parquet",), "jsonl": ("jsonl",)}.get(kind)
     if kinds is None:
         raise CommandError("--type is parquet, jsonl or both.")
-    if not cut and (labels or ties or min_judgments is not None):
-        raise CommandError("--labels, --ties and --min-judgments belong to --cut.")
+    if not cut and (labels or ties or min_judgments is not None or chat_template):
+        raise CommandError("--labels, --ties, --min-judgments and --chat-template belong to --cut.")
     with Client(load_account()) as client:
         if cut:
             settings: dict[str, Any] = {"formats": [export_format]}
             settings |= {"labels": labels} if labels else {}
             settings |= {"ties": ties} if ties else {}
             settings |= {"filters": {"min_judgments": min_judgments}} if min_judgments is not None else {}
+            settings |= {"chat_template": template_in(chat_template)} if chat_template else {}
             version = cut_release(client, slug, version, settings)
         manifest = release_manifest(client, slug, version)
         version = manifest["release"]
@@ -182,6 +193,50 @@ def pull(
     rows = ", ".join(f"{side} {split['rows']:,}" for side, split in manifest["splits"].items())
     say(f"{slug} {version} is in {folder} ({rows} rows), every checksum is right.")
     say(f'  from datasets import load_dataset; data = load_dataset("{folder}")')
+
+
+@app.command("push-hub")
+def push_hub(
+    project: ProjectSpec,
+    repo: Annotated[
+        str, typer.Option(help="Dataset repository, ORGANISATION/NAME; made if it is not there.")
+    ],
+    export_format: Annotated[str, typer.Option("--format", help="Format of the rows.")] = "preference",
+    endpoint: Annotated[str, typer.Option(help="Address of another hub than huggingface.co.")] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="A new repository is for everybody to read.")
+    ] = False,
+) -> None:
+    """Send a release to a repository of Hugging Face, every byte checked before.
+
+    The token is read from HF_TOKEN, else asked for; it is kept nowhere. A new repository is private.
+    """
+    slug, version = project_and_version(project)
+    if not REPOSITORY.fullmatch(repo):
+        raise CommandError(f"{repo!r} is not ORGANISATION/NAME.")
+    need_library()
+    token = hub_token()
+    with Client(load_account()) as client, TemporaryDirectory(prefix="concord-hub-") as name:
+        folder = Path(name)
+        manifest = release_manifest(client, slug, version)
+        download(client, slug, manifest, export_format, ("parquet", "jsonl"), folder)
+        count = verify(folder)
+        message = f"{slug} {manifest['release']}, {export_format}"
+        address = send_folder(
+            folder, repo, token=token, endpoint=endpoint.rstrip("/"), public=public, message=message
+        )
+    say(f"{slug} {manifest['release']} is at {address} ({count + 1} files, every checksum is right).")
+
+
+def template_in(path: Path) -> str:
+    from exporters.chat_template import read_template
+
+    try:
+        return read_template(path)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def cut_release(client: Client, slug: str, version: str, settings: dict[str, Any]) -> str:
@@ -239,11 +294,15 @@ def download(
 
 
 def narrow(folder: Path, kind: str, names: list[str]) -> None:
-    """Make the card and the checksums of the folder speak of the files that are there, all of one kind."""
+    """Make card, Croissant and checksums of the folder speak of the files that are there, all of one kind."""
     from exporters.card import card_for
+    from exporters.croissant import croissant_for
 
-    card = folder / "README.md"
-    card.write_bytes(card_for(card.read_text("utf-8"), kind).encode())
+    # Releases from before there was Croissant have none.
+    for name, told in (("README.md", card_for), ("croissant.json", croissant_for)):
+        if name in names:
+            path = folder / name
+            path.write_bytes(told(path.read_text("utf-8"), kind).encode())
     sums = [(name, sha256_of(folder / name)) for name in names if name != SUMS]
     (folder / SUMS).write_text(checksums(sums))
 

@@ -160,8 +160,8 @@ class ReleaseContent(Protocol):
         """Every judgment of the items, whether a label rests on it or not, by item and then by id. Empty unless a
         format of the release says `reads_judgments`."""
 
-    def warn(self, what: str) -> None:
-        """Count one record for the warnings of card and manifest, which read "3 records {what}"."""
+    def warn(self, what: str, row: str = "") -> None:
+        """Count one record for the warnings of card and manifest, which read "3 records {what} (the first: {row})"."""
 
 
 class ExportFormat(Protocol):

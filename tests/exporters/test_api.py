@@ -76,8 +76,10 @@ def test_a_release_from_the_request_to_its_manifest(world: World, api: Api) -> N
     assert [file["name"] for file in manifest["files"]] == [
         "train-00000-of-00001.jsonl",
         "train-00000-of-00001.parquet",
+        "DATASHEET.md",
         "README.md",
         "SHA256SUMS",
+        "croissant.json",
         "manifest.json",
     ]
     stored = contents(Release.objects.get())

@@ -32,6 +32,7 @@ from tests.factories import World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+TEXTS = {"README.md", "DATASHEET.md", "croissant.json", "manifest.json"}
 DATA = re.compile(r"(train|test)-\d{5}-of-\d{5}\.(parquet|jsonl)")
 NOT_YET = (
     "Error: Labels 'dawid_skene' are not available yet; there are: majority, every, mean_strength, reference."
@@ -146,7 +147,10 @@ def test_errors_are_one_line(world: World, concord: Concord, tmp_path: Path) -> 
         (["pull", f"{slug}@"], f"Error: '{slug}@' is not PROJECT or PROJECT@VERSION."),
         (["pull", f"{slug}@../x"], f"Error: '{slug}@../x' is not PROJECT or PROJECT@VERSION."),
         (["pull", slug, "--type", "csv"], "Error: --type is parquet, jsonl or both."),
-        (["pull", slug, "--labels", "every"], "Error: --labels, --ties and --min-judgments belong to --cut."),
+        (
+            ["pull", slug, "--labels", "every"],
+            "Error: --labels, --ties, --min-judgments and --chat-template belong to --cut.",
+        ),
         (
             ["pull", slug, "--cut", "--labels", "dawid_skene"],
             NOT_YET,
@@ -185,9 +189,9 @@ def test_pull_cuts_waits_and_writes_the_folder(world: World, concord: Concord, t
     assert done.exit_code == 0, done.output
     folder = tmp_path / f"{slug}-1"
     names = files_in(folder)
-    assert {"README.md", "SHA256SUMS", "manifest.json", ".concord.json"} < set(names)
+    assert TEXTS | {"SHA256SUMS", ".concord.json"} < set(names)
     data = [name for name in names if DATA.fullmatch(name)]
-    assert len(data) + 4 == len(names) and len(data) >= 2
+    assert len(data) + len(TEXTS) + 2 == len(names) and len(data) >= 2
     assert check_sums(folder) == len(names) - 2
     assert f"{slug} 1 is in {slug}-1" in done.stdout
     origin = json.loads((folder / ".concord.json").read_text())
@@ -239,15 +243,15 @@ def test_one_type_alone_is_a_whole_dataset(world: World, concord: Concord, kind:
     folder = Path("data")
     data = [name for name in files_in(folder) if DATA.fullmatch(name)]
     assert data and all(name.endswith(kind) for name in data)
-    assert check_sums(folder) == len(data) + 2
+    assert check_sums(folder) == len(data) + len(TEXTS)
     front = (folder / "README.md").read_text().split("\n---\n")[0]
     assert front.count(f"-*.{kind}") == len(data)
     # Again: nothing is wrong with it.
     again = concord("pull", world.project.slug, "--type", kind, "--to", "data")
-    assert again.exit_code == 0 and check_sums(folder) == len(data) + 2
+    assert again.exit_code == 0 and check_sums(folder) == len(data) + len(TEXTS)
     assert "damaged" not in again.stderr
     both = concord("pull", world.project.slug, "--to", "data")
-    assert both.exit_code == 0 and check_sums(folder) == 2 * len(data) + 2
+    assert both.exit_code == 0 and check_sums(folder) == 2 * len(data) + len(TEXTS)
     assert "damaged" not in both.stderr
 
 
@@ -275,7 +279,7 @@ def test_a_truncated_file_is_resumed_where_it_broke_off(
     assert concord("pull", world.project.slug, "--to", "data").exit_code == 0
     assert Path("data", name).read_bytes() == whole
     assert sent == [(name, 1000, len(whole) - 1)]
-    assert check_sums(Path("data")) == 4 and not list(Path("data").glob(".*.part"))
+    assert check_sums(Path("data")) == 2 + len(TEXTS) and not list(Path("data").glob(".*.part"))
 
 
 def test_a_part_of_another_file_is_found_and_fetched_again(
@@ -506,7 +510,7 @@ def test_the_command_runs_as_a_module_and_knows_nothing_of_django() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "exporters.cli", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("login", "push", "status", "pull", "card", "train"):
+    for command in ("login", "push", "status", "pull", "push-hub", "card", "train"):
         assert command in shown.stdout
 
 

@@ -1,5 +1,6 @@
 """`manage.py cut_release PROJECT`: cut a release now, without a worker."""
 
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -8,6 +9,7 @@ from django.utils import timezone
 from annotation.errors import Refused
 from annotation.jobs import run_claimed
 from annotation.models import Job, Project, User
+from exporters.chat_template import read_template
 from exporters.services import start_release
 from exporters.settings import release_settings
 
@@ -25,6 +27,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--clusters", default="near", help="near or exact: which prompts lie on one side together"
         )
+        parser.add_argument(
+            "--chat-template", help="a tokenizer_config.json or a .jinja to render the rows with"
+        )
         parser.add_argument("--format", action="append", dest="formats", help="once for each format")
         parser.add_argument(
             "--as", dest="email", help="whose release it is; the project's creator by default"
@@ -40,11 +45,16 @@ class Command(BaseCommand):
             if found is None:
                 raise CommandError(f"There is no account {options['email']}.")
             actor = found
-        body = {
+        body: dict[str, Any] = {
             "labels": options["labels"],
             "ties": options["ties"],
             "split": {"clusters": options["clusters"]},
         }
+        if options["chat_template"]:
+            try:
+                body["chat_template"] = read_template(Path(options["chat_template"]))
+            except (OSError, ValueError) as error:
+                raise CommandError(str(error)) from error
         try:
             release, job = start_release(
                 project=project,
