@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.http import Http404
 
 from annotation.models import (
     ApiToken,
     Assignment,
     Batch,
+    Exclusion,
     Item,
     Job,
     Judgment,
@@ -246,3 +247,26 @@ def access_judgment_of_other(
     if judgment.annotator.user_id == user.pk:
         raise PermissionDenied("You gave this answer yourself; another lead or reviewer has to decide on it.")
     return judgment
+
+
+def refuse_who_still_judges(user: User, project: Project) -> None:
+    """Raises PermissionDenied for who would see answers of others before giving their own (I13)."""
+    if has_work_left(user, project):
+        raise PermissionDenied("You judge in this project yourself; judge what is left for you first.")
+
+
+def has_work_left(user: User, project: Project) -> bool:
+    """Whether `user` also judges here and may yet answer: an item they hold, or one they may be offered (I13)."""
+    annotator = Membership.objects.filter(
+        project=project, user=user, role=Role.ANNOTATOR, is_active=True
+    ).first()
+    if annotator is None:
+        return False
+    slots = Assignment.objects.filter(batch__project=project)
+    # What they hold they may still answer, also in a batch that was closed meanwhile.
+    if slots.filter(annotator=annotator, state=Assignment.State.LEASED).exists():
+        return True
+    judged = Judgment.objects.filter(item=OuterRef("item"), annotator=annotator)
+    excluded = Exclusion.objects.filter(item=OuterRef("item"), annotator=annotator)
+    free = slots.filter(batch__state="open", state__in=[Assignment.State.OPEN, Assignment.State.LEASED])
+    return free.filter(~Exists(judged), ~Exists(excluded)).exists()

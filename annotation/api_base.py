@@ -82,6 +82,14 @@ class Pages(CursorPagination):
     max_page_size = 200
     page_size_query_param = "limit"
 
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """One page. Raises NotFound for a cursor that none of our answers gave."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except ValueError:
+            # Its place is no number; DRF sees only whether the cursor can be decoded.
+            raise exceptions.NotFound(self.invalid_cursor_message) from None
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})
 

@@ -72,7 +72,7 @@ def tables_of(project: Project) -> Tables:
     """What the page shows of the newest figures; empty tables before the first."""
     figures = latest_statistics(project)
     names = dict(project.protocols.order_by("number").values_list("criteria__key", "criteria__name"))
-    agreement = [f for f in figures if f.family == "agreement" and not f.slice_by]
+    agreement = [f for f in figures if f.name in COEFFICIENTS and not f.slice_by]
     slices = [f for f in figures if f.family == "agreement" and f.slice_by]
     leanings = [f for f in figures if f.family == "leaning" and f.annotator_id is None]
     models = [f for f in figures if f.family == "model"]

@@ -6,9 +6,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.access import Role, access_project
+from annotation.access import Role, access_project, has_work_left
 from annotation.views.console import console_context
 from annotation.views.signed_in import SignedInRequest, signed_in
+from comparisons.contested_page import contested_of, stopping_of
 from comparisons.panels import SEES_AGREEMENT
 from comparisons.services.agreement import start_agreement
 from comparisons.services.statistics import start_statistics
@@ -30,7 +31,15 @@ def recompute_agreement(request: SignedInRequest, slug: str) -> HttpResponseBase
 def statistics(request: SignedInRequest, slug: str) -> HttpResponseBase:
     """Every figure of the project with its interval and n. Annotators never see how others judge."""
     project = access_project(request.user, slug, *SEES_AGREEMENT)
-    context = {"tables": tables_of(project), "columns": PERSONAL.values()}
+    tables = tables_of(project)
+    context = {
+        "tables": tables,
+        "columns": PERSONAL.values(),
+        "contested": contested_of(tables.figures),
+        "stopping": stopping_of(project, tables.figures),
+        # Who judges here too sees no answers of others to what is left for them (I13).
+        "hides_items": has_work_left(request.user, project),
+    }
     frame = console_context(request, project, "statistics")
     return render(request, "comparisons/statistics.html", frame | context)
 

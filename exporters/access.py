@@ -1,14 +1,12 @@
 """The road from a request to a release or one of its files: for engineers of the project."""
 
-from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
-from annotation.access import Role, access_project
+from annotation.access import Role, access_project, refuse_who_still_judges
 from annotation.errors import Refused
 from annotation.models import ApiToken, Project, User
 from exporters.models import Release, ReleaseFile, Webhook, WebhookDelivery
 from exporters.selectors import latest_release
-from exporters.stream import has_work_left
 
 
 def access_release(user: User, slug: str, version: str, token: ApiToken | None = None) -> Release:
@@ -61,12 +59,6 @@ def access_release_file(
     if file is None:
         raise Http404("no such file")
     return file
-
-
-def refuse_who_still_judges(user: User, project: Project) -> None:
-    """Raises PermissionDenied for who would see answers of others before giving their own (I13)."""
-    if has_work_left(user, project):
-        raise PermissionDenied("You judge in this project yourself; judge what is left for you first.")
 
 
 def access_webhook(user: User, slug: str, pk: int) -> Webhook:

@@ -5,10 +5,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.access import Role, access_project
+from annotation.access import Role, access_project, refuse_who_still_judges
 from annotation.api_base import ApiView
 from annotation.errors import Refused
-from exporters.access import refuse_who_still_judges
 from exporters.stream import Cursor, judgments_after, judgments_json
 
 LIMIT = 500

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
-from django.db.models import Exists, F, Func, OuterRef
+from django.db.models import F, Func
 from django.db.models.functions import Cast
 
-from annotation.models import Assignment, Exclusion, Judgment, Membership, Project, User
+from annotation.models import Judgment, Project
 from comparisons.models import (
     CritiqueAnswer,
     CritiquePrinciple,
@@ -69,23 +69,6 @@ def judgments_after(project: Project, cursor: Cursor, limit: int) -> list[Judgme
         .defer("item__prompt", "item__metadata", "guideline__text")
         .order_by("transaction_id", "pk")[:limit]
     )
-
-
-def has_work_left(user: User, project: Project) -> bool:
-    """Whether `user` also judges here and may yet answer: an item they hold, or one they may be offered (I13)."""
-    annotator = Membership.objects.filter(
-        project=project, user=user, role=Membership.Role.ANNOTATOR, is_active=True
-    ).first()
-    if annotator is None:
-        return False
-    slots = Assignment.objects.filter(batch__project=project)
-    # What they hold they may still answer, also in a batch that was closed meanwhile.
-    if slots.filter(annotator=annotator, state=Assignment.State.LEASED).exists():
-        return True
-    judged = Judgment.objects.filter(item=OuterRef("item"), annotator=annotator)
-    excluded = Exclusion.objects.filter(item=OuterRef("item"), annotator=annotator)
-    free = slots.filter(batch__state="open", state__in=[Assignment.State.OPEN, Assignment.State.LEASED])
-    return free.filter(~Exists(judged), ~Exists(excluded)).exists()
 
 
 def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:

@@ -71,6 +71,8 @@ API: dict[str, list[Row]] = {
     "api-undo": [Row("POST", {HOLDER}, is_own=True)],
     "api-corrections": [Row("POST", {HOLDER}, is_own=True)],
     "api-agreement": [Row("GET", CONSOLE)],
+    "api-statistics": [Row("GET", CONSOLE)],
+    "api-item-statistics": [Row("GET", CONSOLE)],
     "api-releases": [Row("GET", {ENGINEER}), Row("POST", {ENGINEER})],
     "api-release": [Row("GET", {ENGINEER})],
     "api-compare-releases": [Row("GET", {ENGINEER})],

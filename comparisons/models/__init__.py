@@ -1,5 +1,6 @@
 """Tables of what judgments mean. `answers` and `texts` hold one typed table for each kind of answer."""
 
+from comparisons.models.aggregates import Aggregate
 from comparisons.models.agreement import AgreementReport
 from comparisons.models.answers import (
     PairwiseAnswer,
@@ -12,6 +13,7 @@ from comparisons.models.statistics import Statistic
 from comparisons.models.texts import CritiqueAnswer, CritiquePrinciple, DemonstrationAnswer
 
 __all__ = [
+    "Aggregate",
     "AgreementReport",
     "CritiqueAnswer",
     "CritiquePrinciple",

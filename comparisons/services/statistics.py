@@ -13,12 +13,14 @@ from django.utils import timezone
 from annotation.audit import record_audit
 from annotation.jobs import JobFailed, Progress
 from annotation.models import Job, Judgment, Project, User
-from comparisons.models import Statistic
+from annotation.services.copying import copy_rows
+from comparisons.models import Aggregate, Statistic
 from comparisons.selectors import work_judgments
 from comparisons.services.studies import start_study
 from comparisons.studies.data import OVERALL, Choices, choices_of, latest_judgment
 
 if TYPE_CHECKING:
+    from comparisons.studies.contested import Verdict
     from comparisons.studies.figures import Figure
 
 JOB_KIND = "compute_statistics"
@@ -44,7 +46,8 @@ def compute_statistics(
         return earlier
     # Read before the judgments: one that commits in between is newer than the mark, so the next check finds it.
     last = latest_judgment(project)
-    steps = steps_of(project, seed)
+    verdicts: list[Verdict] = []
+    steps = steps_of(project, seed, verdicts)
     found: list[Statistic] = []
     for index, step in enumerate(steps):
         found += [row(figure, project, job, now, last) for figure in step()]
@@ -52,19 +55,20 @@ def compute_statistics(
             progress((index + 1) / (len(steps) + 1))
     with transaction.atomic():
         stored = Statistic.objects.bulk_create(found, batch_size=1_000)
+        store_aggregates(verdicts, project, job, now)
         record_audit(
             project=project,
             actor=job.created_by,
             action="statistics.computed",
             obj=job,
             now=now,
-            data={"figures": len(stored), "seed": seed, "last_judgment": last},
+            data={"figures": len(stored), "items": len(verdicts), "seed": seed, "last_judgment": last},
         )
     return stored
 
 
-def steps_of(project: Project, seed: int) -> list[Step]:
-    """What is computed, in order. The answers are read once and shared."""
+def steps_of(project: Project, seed: int, verdicts: list[Verdict]) -> list[Step]:
+    """What is computed, in order. The answers are read once and shared; `verdicts` gets those of the items."""
     # scipy takes a second to load: only the worker that computes pays for it, no web process.
     from comparisons.agreement import Bootstrap
     from comparisons.studies import agreeing, board, leanings, people
@@ -79,6 +83,7 @@ def steps_of(project: Project, seed: int) -> list[Step]:
         lambda: agreeing.whole_agreement(overall, OVERALL, bootstrap),
         lambda: agreeing.sliced_agreement(overall, OVERALL, bootstrap),
         lambda: agreeing.people_beside_others(overall, OVERALL, bootstrap),
+        lambda: contested_items(overall, verdicts),
         lambda: people.shares("gold_accuracy", golds, everybody, "gold answers"),
         lambda: people.shares("repeat_agreement", repeats, everybody, "repeats"),
         lambda: people.drifts(golds, everybody),
@@ -98,6 +103,13 @@ def agreement_step(choices: Choices, criterion: str, bootstrap: Any) -> Step:
     return lambda: agreeing.whole_agreement(choices, criterion, bootstrap)
 
 
+def contested_items(choices: Choices, verdicts: list[Verdict]) -> list[Figure]:
+    from comparisons.studies import contested
+
+    verdicts += contested.verdicts_of(choices)
+    return [contested.contested_share(verdicts, OVERALL)]
+
+
 def checked_people(project: Project) -> set[int]:
     """Who has answered a gold item or a repeat, if nothing else."""
     checks = Judgment.objects.current().filter(
@@ -114,6 +126,14 @@ def pairwise_criteria(project: Project) -> list[str]:
 
 def row(figure: Figure, project: Project, job: Job, now: datetime, last: int | None) -> Statistic:
     return Statistic(project=project, job=job, computed_at=now, last_judgment_id=last, **vars(figure))
+
+
+def store_aggregates(verdicts: list[Verdict], project: Project, job: Job, now: datetime) -> None:
+    """Of a large project these are hundreds of thousands of rows, so they take the place of the earlier ones."""
+    Aggregate.objects.filter(project=project).delete()
+    if verdicts:
+        fields = ("project", "job", "computed_at", *verdicts[0]._fields)
+        copy_rows(Aggregate, fields, ((project.pk, job.pk, now, *one) for one in verdicts))
 
 
 def run_statistics_job(job: Job, progress: Progress) -> dict[str, Any]:

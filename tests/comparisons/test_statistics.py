@@ -65,6 +65,7 @@ def test_every_figure_of_the_project_is_there_with_its_n() -> None:
     assert ac1.last_judgment_id == Judgment.objects.latest("pk").pk
     assert {name for name, *_ in figures} == {
         *("raw_agreement", "gwet_ac1", "gwet_ac2", "fleiss_kappa", "cohen_kappa"),
+        "contested_items",
         *("agreement_with_others", "influence_on_alpha", "gold_accuracy", "repeat_agreement", "drift"),
         *(
             "too_fast",

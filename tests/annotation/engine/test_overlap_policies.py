@@ -11,7 +11,7 @@ from annotation.services.batches import close_batch
 from annotation.services.judgments import correct_judgment
 from annotation.services.overlap import raise_overlap, saving_of
 from annotation.services.returning import release_assignment
-from comparisons.overlap import certainty
+from comparisons.stopping import certainty
 from tests.annotation.engine.people import (
     answer,
     correction,
