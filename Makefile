@@ -11,10 +11,10 @@ VAR ?= $(CURDIR)/var
 ARGS ?=
 export PORT VAR
 
-.PHONY: help run test looks shots coverage faults lint fmt messages bench bench-engine bench-page bench-stats trl trl-long doctor
+.PHONY: help run test looks shots coverage faults lint fmt messages bench bench-engine bench-page bench-stats bench-nightly bench-releases trl trl-long doctor
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## Start everything and print the address and the logins (PORT=8000 VAR=./var)
 	@$(BIN)/python manage.py up
@@ -54,7 +54,7 @@ messages: .venv/.dev ## Collect what pages say into locale/ and compile it (need
 	@for po in locale/*/LC_MESSAGES/django.po; do msgfmt --check-format -o "$${po%.po}.mo" "$$po" || exit 1; done
 
 bench: .venv/.dev ## Run the benchmarks, each beside its peer or floor
-	@for bench in $(filter-out bench/next_item.py,$(wildcard bench/*.py)); do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in $(filter-out bench/next_item.py bench/nightly.py bench/releases.py,$(wildcard bench/*.py)); do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 	@$(MAKE) --no-print-directory bench-engine
 
 bench-page: .venv/.dev ## Measure the way to the next item on what `make run` started (same PORT and VAR)
@@ -62,6 +62,12 @@ bench-page: .venv/.dev ## Measure the way to the next item on what `make run` st
 
 bench-stats: .venv/.dev ## Measure agreement on a million judgments beside the package (several minutes)
 	$(BIN)/python bench/stats.py
+
+bench-nightly: .venv/.dev ## Compute every figure of a million judgments (several minutes; ARGS="--judgments 100000")
+	$(BIN)/python bench/nightly.py $(ARGS)
+
+bench-releases: .venv/.dev ## Cut a release of a million judgments (a quarter of an hour; ARGS="--judgments 100000")
+	$(BIN)/python bench/releases.py $(ARGS)
 
 bench-engine: .venv/.dev ## Measure lease and submit beside peer and floor (ARGS="--skip-million" is short)
 	@echo "== bench/engine"

@@ -35,6 +35,7 @@ class ComparisonsConfig(AppConfig):
         register_job(statistics.JOB_KIND, statistics.run_statistics_job)
         periodic_checks.register("agreement", agreement.enqueue_stale_agreement)
         periodic_checks.register("statistics", statistics.enqueue_nightly_statistics)
+        periodic_checks.register("hundreds", statistics.enqueue_statistics_of_hundreds)
         overview_panels.register("agreement", agreement_panel)
         quality_bands.register("proposals", bands_of)
         project_navigation.register(

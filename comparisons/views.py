@@ -13,7 +13,7 @@ from comparisons.contested_page import contested_of, stopping_of
 from comparisons.panels import SEES_AGREEMENT
 from comparisons.services.agreement import start_agreement
 from comparisons.services.statistics import start_statistics
-from comparisons.statistics_page import PERSONAL, tables_of
+from comparisons.statistics_page import tables_of
 
 
 @require_POST
@@ -34,7 +34,6 @@ def statistics(request: SignedInRequest, slug: str) -> HttpResponseBase:
     tables = tables_of(project)
     context = {
         "tables": tables,
-        "columns": PERSONAL.values(),
         "contested": contested_of(tables.figures),
         "stopping": stopping_of(project, tables.figures),
         # Who judges here too sees no answers of others to what is left for them (I13).

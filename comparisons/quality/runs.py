@@ -10,6 +10,8 @@ from itertools import groupby
 import numpy as np
 
 MIN_ANSWERS = 20
+SMALL_CHAIN = 100
+"""States up to which powers of the chain's matrix are quicker than step after step."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def chance_of_run(shares: np.ndarray[tuple[int], np.dtype[np.float64]], n: int, 
     """
     if length <= 1:
         return 1.0
+    if len(shares) * (length - 1) <= SMALL_CHAIN:
+        return _chance_by_powers(shares, n, length)
     # state[k, r]: the last answer is k for the (r + 1)th time in a row, no run long enough so far
     state = np.zeros((len(shares), length - 1))
     state[:, 0] = shares
@@ -60,3 +64,16 @@ def chance_of_run(shares: np.ndarray[tuple[int], np.dtype[np.float64]], n: int, 
         following[:, 0] = shares * (by_last.sum() - by_last)
         state = following
     return float(1.0 - state.sum())
+
+
+def _chance_by_powers(shares: np.ndarray[tuple[int], np.dtype[np.float64]], n: int, length: int) -> float:
+    """The same chain as the power of one matrix, which takes log n products."""
+    kinds, runs = len(shares), length - 1
+    step = np.zeros((kinds, runs, kinds, runs))
+    for k, share in enumerate(shares):
+        step[:k, :, k, 0] = step[k + 1 :, :, k, 0] = share
+        step[k, np.arange(runs - 1), k, np.arange(1, runs)] = share
+    start = np.zeros((kinds, runs))
+    start[:, 0] = shares
+    size = kinds * runs
+    return float(1.0 - (start.ravel() @ np.linalg.matrix_power(step.reshape(size, size), n - 1)).sum())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotation.audit import record_audit
@@ -17,17 +18,21 @@ from annotation.services.copying import copy_rows
 from comparisons.models import Aggregate, Statistic
 from comparisons.selectors import work_judgments
 from comparisons.services.studies import start_study
-from comparisons.studies.data import OVERALL, Choices, choices_of, latest_judgment
+from comparisons.studies.data import OVERALL, choices_of, latest_judgment
 
 if TYPE_CHECKING:
+    from comparisons.agreement import Bootstrap
     from comparisons.studies.contested import Verdict
-    from comparisons.studies.figures import Figure
+    from comparisons.studies.data import Choices
+    from comparisons.studies.figures import Figure, Step
 
 JOB_KIND = "compute_statistics"
 NIGHTLY_HOUR = 2
 """UTC."""
-
-Step = Callable[[], "list[Figure]"]
+JUDGMENTS_BETWEEN = 100
+"""So many judgments that no figure has seen start a run in the day."""
+RESTS = 4
+"""After a run so many times its length pass before the next in the day: a fifth of one worker at most."""
 
 
 def start_statistics(*, project: Project, actor: User | None, now: datetime, seed: int = 0) -> Job:
@@ -71,36 +76,56 @@ def steps_of(project: Project, seed: int, verdicts: list[Verdict]) -> list[Step]
     """What is computed, in order. The answers are read once and shared; `verdicts` gets those of the items."""
     # scipy takes a second to load: only the worker that computes pays for it, no web process.
     from comparisons.agreement import Bootstrap
-    from comparisons.studies import agreeing, board, leanings, people
+    from comparisons.studies import agreeing, board, leanings, people, ranked, rated
+    from comparisons.studies.parts import groups_in
+    from comparisons.studies.shown import shown_in
 
     bootstrap = Bootstrap(seed)
     work = work_judgments(project)
+    kind = kind_of(project, work)
+    if kind == "ranking":
+        return ranked.ranked_steps(project, work, criteria_of(project, kind), bootstrap)
+    if kind == "rating":
+        return rated.rated_steps(project, work, criteria_of(project, kind), bootstrap)
     overall = choices_of(work)
+    shown = shown_in(project)
+    groups = groups_in(project)
     everybody = sorted(set(overall.annotators.tolist()) | checked_people(project))
     golds = people.gold_answers(project)
     repeats = people.repeated_answers(project)
     steps: list[Step] = [
         lambda: agreeing.whole_agreement(overall, OVERALL, bootstrap),
-        lambda: agreeing.sliced_agreement(overall, OVERALL, bootstrap),
+        lambda: agreeing.sliced_agreement(overall, shown, groups, OVERALL, bootstrap),
         lambda: agreeing.people_beside_others(overall, OVERALL, bootstrap),
         lambda: contested_items(overall, verdicts),
         lambda: people.shares("gold_accuracy", golds, everybody, "gold answers"),
         lambda: people.shares("repeat_agreement", repeats, everybody, "repeats"),
         lambda: people.drifts(golds, everybody),
-        lambda: people.paces(overall),
+        lambda: people.paces(overall, shown),
         lambda: people.straight_lines(overall),
         lambda: leanings.leanings(overall, seed=seed),
         lambda: leanings.places_by_person(overall),
-        lambda: board.strengths(overall),
+        lambda: board.strengths(overall, shown),
+        lambda: board.reliable_strengths(overall, shown),
     ]
-    others = [key for key in pairwise_criteria(project) if key != OVERALL]
-    return steps + [agreement_step(choices_of(work, key), key, bootstrap) for key in others]
+    others = [key for key in criteria_of(project, "pairwise") if key != OVERALL]
+    return steps + [partial(agreement_on, work, key, bootstrap) for key in others]
 
 
-def agreement_step(choices: Choices, criterion: str, bootstrap: Any) -> Step:
+def agreement_on(work: QuerySet[Judgment], criterion: str, bootstrap: Bootstrap) -> list[Figure]:
     from comparisons.studies import agreeing
 
-    return lambda: agreeing.whole_agreement(choices, criterion, bootstrap)
+    return agreeing.whole_agreement(choices_of(work, criterion), criterion, bootstrap)
+
+
+def kind_of(project: Project, work: QuerySet[Judgment]) -> str:
+    """The kind of most of the judgments, where it changed with the protocol: kinds are never mixed."""
+    kinds = project.protocols.order_by("-number").values_list("kind", flat=True)
+    if len(set(kinds)) > 1:
+        counted = work.order_by().values_list("protocol__kind").annotate(n=Count("pk"))
+        most = counted.order_by("-n", "protocol__kind").first()
+        return most[0] if most is not None else kinds[0]
+    return kinds[0]
 
 
 def contested_items(choices: Choices, verdicts: list[Verdict]) -> list[Figure]:
@@ -118,9 +143,9 @@ def checked_people(project: Project) -> set[int]:
     return set(checks.values_list("annotator_id", flat=True).distinct())
 
 
-def pairwise_criteria(project: Project) -> list[str]:
-    """Keys over all versions of the protocol, in order of their first position."""
-    keys = project.protocols.filter(kind="pairwise").order_by("number", "criteria__position")
+def criteria_of(project: Project, kind: str) -> list[str]:
+    """Keys over all versions of the protocol of `kind`, in order of their first position."""
+    keys = project.protocols.filter(kind=kind).order_by("number", "criteria__position")
     return list(dict.fromkeys(key for key in keys.values_list("criteria__key", flat=True) if key))
 
 
@@ -162,4 +187,28 @@ def enqueue_nightly_statistics(now: datetime) -> None:
     unseen = Q(seen__isnull=True) & Exists(before) | Exists(before.filter(pk__gt=OuterRef("seen")))
     projects = Project.objects.annotate(seen=seen.values("last")[:1])
     for project in projects.filter(unseen).exclude(Exists(today)):
+        start_statistics(project=project, actor=None, now=now)
+
+
+def enqueue_statistics_of_hundreds(now: datetime) -> None:
+    """Queue the computation for projects with JUDGMENTS_BETWEEN judgments or more that no figure has seen.
+
+    Not while a run is on its way, and not before the rest after the last one, also where that one failed
+    (docs/decisions/0018-when-figures-are-renewed.md).
+    """
+    seen = (
+        Statistic.objects.filter(project=OuterRef("pk")).values("project").annotate(last=Max("last_judgment"))
+    )
+    newer = Judgment.objects.filter(batch__project=OuterRef("pk"), pk__gt=OuterRef("seen"))
+    last = Job.objects.filter(kind=JOB_KIND, project=OuterRef("pk")).order_by("-created_at")
+    projects = Project.objects.annotate(
+        seen=Coalesce(seen.values("last")[:1], 0),
+        hundredth=Subquery(newer.order_by("pk").values("pk")[JUDGMENTS_BETWEEN - 1 : JUDGMENTS_BETWEEN]),
+        began_at=last.values("created_at")[:1],
+        ended_at=last.values("finished_at")[:1],
+    )
+    is_rested = Q(began_at__isnull=True) | Q(
+        ended_at__lte=now - RESTS * (F("ended_at") - F("began_at")),
+    )
+    for project in projects.filter(is_rested, hundredth__isnull=False):
         start_statistics(project=project, actor=None, now=now)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from comparisons.agreement import (
     Bootstrap,
     Estimate,
+    IndexedRatings,
+    Level,
+    Weights,
     agreement_with_others,
     cohen_kappa,
     fleiss_kappa,
@@ -20,13 +22,15 @@ from comparisons.agreement import (
     leave_one_out,
     raw_agreement,
 )
-from comparisons.agreement.table import IndexedRatings
-from comparisons.studies.data import Choices, models_of
+from comparisons.studies.data import Choices
 from comparisons.studies.figures import Figure
+from comparisons.studies.parts import Groups, Part, Tabler, parts_of_choices, tabler
+from comparisons.studies.shown import Shown
 
 METHOD = "percentile bootstrap over items"
-SLICES_MAX = 50
-"""Of one kind, the largest: a page that listed a thousand pairs of models would be read by nobody."""
+PAIRS_MAX = 190
+"""All pairs of 20 people. Where there are more, those who share most say enough; a mean of all takes minutes."""
+COHEN_METHOD = f"mean over pairs of people, at most the {PAIRS_MAX} who share most; {METHOD}"
 
 
 def ratings_of(choices: Choices) -> IndexedRatings:
@@ -44,67 +48,73 @@ def whole_agreement(choices: Choices, criterion: str, bootstrap: Bootstrap) -> l
         ("gwet_ac1", gwet_ac(table, bootstrap)),
         ("gwet_ac2", gwet_ac(table, bootstrap, weights="ordinal")),
         ("fleiss_kappa", fleiss_kappa(table, bootstrap)),
-        ("cohen_kappa", cohen_kappa(ratings, bootstrap)),
+        ("cohen_kappa", cohen_kappa(ratings, bootstrap, most=PAIRS_MAX)),
     ]
-    return [_figure(name, result, criterion) for name, result in results]
+    return [
+        figure(name, result, criterion, method=COHEN_METHOD if name == "cohen_kappa" else METHOD)
+        for name, result in results
+    ]
 
 
-def sliced_agreement(choices: Choices, criterion: str, bootstrap: Bootstrap) -> list[Figure]:
-    """Ordinal α within each batch, language, guideline version, strength of the answers and pair of models."""
+def sliced_agreement(
+    choices: Choices, shown: Shown, groups: Groups, criterion: str, bootstrap: Bootstrap
+) -> list[Figure]:
+    """Ordinal α within each batch, language, guideline version, annotator group, strength and pair of models."""
+    scale = np.arange(-choices.bound, choices.bound + 1)
+    table = tabler(choices.items, choices.items, choices.preference, scale)
+    parts = parts_of_choices(choices, shown, groups)
+    return alphas_of_parts(parts, table, "ordinal", criterion, bootstrap)
+
+
+def alphas_of_parts(
+    parts: Iterable[Part], table: Tabler, level: Level, criterion: str, bootstrap: Bootstrap
+) -> list[Figure]:
     figures = []
-    for slice_by, value, chosen in slices(choices):
-        table = ratings_of(choices.take(chosen)).table()
+    for slice_by, value, chosen in parts:
         result = krippendorff_alpha(
-            table, level="ordinal", seed=bootstrap.seed, n_resamples=bootstrap.n_resamples
+            table(chosen), level=level, seed=bootstrap.seed, n_resamples=bootstrap.n_resamples
         )
-        figures.append(_figure("krippendorff_alpha", result, criterion, slice_by=slice_by, slice_value=value))
+        figures.append(figure("krippendorff_alpha", result, criterion, slice_by=slice_by, slice_value=value))
     return figures
-
-
-def slices(choices: Choices) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
-    """(what by, value in words, mask of shape (R,)), the largest of each kind first; none where all are alike."""
-    models = models_of(np.unique(choices.items).tolist())
-    pairs = np.array([" · ".join(sorted(models[item])) for item in choices.items], dtype=str)
-    kinds: list[tuple[str, npt.NDArray[Any]]] = [
-        ("batch", choices.batches),
-        ("language", choices.languages),
-        ("guideline", choices.guidelines),
-        ("model pair", pairs),
-    ]
-    for slice_by, labels in kinds:
-        values, counts = np.unique(labels, return_counts=True)
-        if len(values) < 2:
-            continue
-        for value in values[np.argsort(-counts, kind="stable")][:SLICES_MAX]:
-            yield slice_by, str(value), labels == value
 
 
 def people_beside_others(choices: Choices, criterion: str, bootstrap: Bootstrap) -> list[Figure]:
     """Each person's agreement with the others, and what α would be without them."""
-    ratings = ratings_of(choices)
+    return people_in(ratings_of(choices), criterion, bootstrap, weights="ordinal", level="ordinal")
+
+
+def people_in(
+    ratings: IndexedRatings, criterion: str, bootstrap: Bootstrap, *, weights: Weights, level: Level
+) -> list[Figure]:
     figures = [
-        _figure(
+        figure(
             "agreement_with_others", result, criterion, annotator_id=int(result.annotator), family="person"
         )
-        for result in agreement_with_others(ratings, bootstrap, weights="ordinal")
+        for result in agreement_with_others(ratings, bootstrap, weights=weights)
     ]
-    for influence in leave_one_out(ratings, level="ordinal"):
+    for influence in leave_one_out(ratings, level=level):
         figures.append(
             Figure(
                 family="person", name="influence_on_alpha", criterion=criterion,
                 annotator_id=int(influence.annotator), value=influence.difference, n=influence.items,
                 counted="shared items", reason=influence.reason or "",
-                method="ordinal α without this person, less α; a diagnostic without an interval",
+                method=f"{level} α without this person, less α; a diagnostic without an interval",
             )
         )  # fmt: skip
     return figures
 
 
-def _figure(
-    name: str, result: Estimate, criterion: str, *, family: str = "agreement", **words: Any
+def figure(
+    name: str,
+    result: Estimate,
+    criterion: str,
+    *,
+    family: str = "agreement",
+    method: str = METHOD,
+    **words: Any,
 ) -> Figure:
     return Figure(
         family=family, name=name, criterion=criterion, value=result.value, low=result.low, high=result.high,
-        reason=result.reason or "", n=result.items, counted="shared items", method=METHOD,
+        reason=result.reason or "", n=result.items, counted="shared items", method=method,
         confidence=result.confidence, **words,
     )  # fmt: skip

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from django.db.models import Count, F, QuerySet
+from django.db.models import QuerySet
 
 from annotation.models import Completion, Judgment, Project
 from comparisons.models import PairwiseAnswer
+from comparisons.studies.columns import read_columns
 
 OVERALL = "overall"
-COLUMNS = (
-    "judgment_id",
-    "judgment__item_id",
-    "judgment__annotator_id",
-    "preference",
-    "first_shown",
-    "judgment__batch__number",
-    "judgment__item__language",
-    "judgment__guideline__number",
-    "judgment__active_seconds",
-)
 CHUNK = 10_000
 
 
@@ -62,6 +51,14 @@ class Choices:
         return np.sign(self.preference) * np.where(self.is_swapped, -1, 1)
 
 
+def by_person(annotators: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    """(annotator, positions of their answers in the order given), sorted by annotator."""
+    people, index = np.unique(annotators, return_inverse=True)
+    order = np.argsort(index, kind="stable")
+    ends = np.cumsum(np.bincount(index, minlength=len(people)))[:-1]
+    return list(zip(people.tolist(), np.split(order, ends), strict=True)) if len(people) else []
+
+
 def choices_of(judgments: QuerySet[Judgment], criterion: str = OVERALL) -> Choices:
     """Pairwise answers of `judgments` to `criterion`. Where the scale changed with the protocol, those on the scale
     that most of them have: answers on different scales are never mixed."""
@@ -71,39 +68,28 @@ def choices_of(judgments: QuerySet[Judgment], criterion: str = OVERALL) -> Choic
         criterion__protocol__kind="pairwise",
         turn__isnull=True,
     )
-    scales: Counter[int] = Counter(
-        {bound: n for bound, n in answers.values_list("criterion__high").annotate(n=Count("pk")) if bound}
+    read = read_columns(
+        answers.order_by("judgment_id"),
+        {
+            "judgments": "judgment_id",
+            "items": "judgment__item_id",
+            "annotators": "judgment__annotator_id",
+            "preference": "preference",
+            "first": "judgment__display_order__0",
+            "batches": "judgment__batch__number",
+            "guidelines": "judgment__guideline__number",
+            "bound": "criterion__high",
+        },
+        {"seconds": "judgment__active_seconds"},
+        {"languages": "judgment__item__language"},
     )
-    bound = scales.most_common(1)[0][0] if scales else 1
-    rows = (
-        answers.filter(criterion__high=bound)
-        .annotate(first_shown=F("judgment__display_order__0"))
-        .order_by("judgment_id")
-        .values_list(*COLUMNS)
-    )
-    columns = list(zip(*rows.iterator(chunk_size=CHUNK), strict=True)) or [()] * len(COLUMNS)
-    judgment, item, annotator, preference, first, batch, language, guideline, seconds = columns
-    return Choices(
-        judgments=np.array(judgment, dtype=np.int64),
-        items=np.array(item, dtype=np.int64),
-        annotators=np.array(annotator, dtype=np.int64),
-        preference=np.array(preference, dtype=np.int64),
-        is_swapped=np.array(first, dtype=np.int64) == 1,
-        batches=np.array(batch, dtype=np.int64),
-        languages=np.array(language, dtype=str),
-        guidelines=np.array(guideline, dtype=np.int64),
-        seconds=np.array([np.nan if value is None else value for value in seconds], dtype=np.float64),
-        bound=bound,
-    )
-
-
-def models_of(items: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """Item → the names of the models of its first two completions, as imported; "" where none is known."""
-    rows = Completion.objects.filter(item_id__in=items, position__in=(0, 1)).order_by("item_id", "position")
-    found: dict[int, tuple[str, str]] = {}
-    for item, position, model in rows.values_list("item_id", "position", "model").iterator(chunk_size=CHUNK):
-        found[item] = (model, "") if position == 0 else (found[item][0], model)
-    return found
+    scales, sizes = np.unique(read["bound"], return_counts=True)
+    bound = int(scales[sizes.argmax()]) if len(scales) else 1
+    if len(scales) > 1:
+        chosen = read["bound"] == bound
+        read = {name: column[chosen] for name, column in read.items()}
+    del read["bound"]
+    return Choices(is_swapped=read.pop("first") == 1, bound=bound, **read)
 
 
 def texts_of_items(items: Sequence[int]) -> dict[int, tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
@@ -26,3 +27,7 @@ class Figure:
     slice_value: str = ""
     annotator_id: int | None = None
     confidence: float = CONFIDENCE
+
+
+Step = Callable[[], list[Figure]]
+"""One part of a computation; between two the job may be cancelled."""

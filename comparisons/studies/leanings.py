@@ -11,7 +11,7 @@ import numpy.typing as npt
 from comparisons.bias import TRAITS, BiasReport, holm, preference_effects, trait_differences
 from comparisons.bias.regression import MIN_ITEMS
 from comparisons.quality import wilson_share
-from comparisons.studies.data import OVERALL, Choices, texts_of_items
+from comparisons.studies.data import OVERALL, Choices, by_person, texts_of_items
 from comparisons.studies.figures import Figure
 
 ITEMS_MAX = 20_000
@@ -44,8 +44,8 @@ def leanings(choices: Choices, *, seed: int) -> list[Figure]:
 def places_by_person(choices: Choices) -> list[Figure]:
     """Each annotator's lean to the response shown first, p-values adjusted over the people."""
     found = []
-    for person in np.unique(choices.annotators).tolist():
-        own = choices.take(choices.annotators == person)
+    for person, rows in by_person(choices.annotators):
+        own = choices.take(rows)
         report = preference_effects(_first_preferred(own), np.zeros((len(own), 0)), own.items, keys=[])
         found.append((person, report, _lean(report, own)))
     adjusted = iter(holm([lean.p for _, _, lean in found if lean is not None]).tolist())

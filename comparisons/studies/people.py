@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
-from django.db.models import F, Q
+from django.db.models import F
 
 from annotation.models import Judgment, Project
 from comparisons.models import PairwiseAnswer
 from comparisons.quality import Share, is_too_fast, longest_run, watch_accuracy, wilson_share
-from comparisons.studies.data import OVERALL, Choices, texts_of_items
+from comparisons.studies.data import OVERALL, Choices, by_person
 from comparisons.studies.figures import Figure
+from comparisons.studies.shown import Shown
 
 SURPRISING = 0.001
 """A longest run whose chance is below this is told of, after it is counted for every person looked at."""
@@ -51,29 +52,31 @@ def gold_answers(project: Project) -> dict[int, list[bool]]:
 
 def repeated_answers(project: Project) -> dict[int, list[bool]]:
     """Annotator → whether the overall preference was on the same side both times an item was shown, oldest first."""
+    overall = PairwiseAnswer.objects.filter(criterion__key=OVERALL, turn__isnull=True)
     repeats = Judgment.objects.current().filter(batch__project=project, assignment__purpose="repeat")
-    first = Q(judgment__assignment__repeats__judgments__superseded_by__isnull=True) & Q(
-        judgment__assignment__repeats__judgments__state="accepted"
-    )
-    rows = (
-        PairwiseAnswer.objects.filter(
-            first,
-            judgment__in=repeats,
-            criterion__key=OVERALL,
-            turn__isnull=True,
-            judgment__assignment__repeats__judgments__pairwise_answers__criterion=F("criterion"),
-            judgment__assignment__repeats__judgments__pairwise_answers__turn__isnull=True,
-        )
+    again = list(
+        overall.filter(judgment__in=repeats)
         .order_by("judgment__created_at", "judgment_id")
         .values_list(
-            "judgment__annotator_id",
-            "preference",
-            "judgment__assignment__repeats__judgments__pairwise_answers__preference",
+            "judgment__annotator_id", "judgment__assignment__repeats_id", "criterion_id", "preference"
         )
     )
+    # Two short queries: one that joins both times has ten tables, and its plan is a matter of luck.
+    firsts = overall.filter(
+        judgment__assignment__in={slot for _, slot, *_ in again},
+        judgment__state="accepted",
+        judgment__superseded_by__isnull=True,
+    )
+    before = {
+        (slot, criterion): preference
+        for slot, criterion, preference in firsts.values_list(
+            "judgment__assignment_id", "criterion_id", "preference"
+        )
+    }
     found: dict[int, list[bool]] = defaultdict(list)
-    for annotator, again, before in rows.iterator():
-        found[annotator].append(np.sign(again) == np.sign(before))
+    for annotator, slot, criterion, preference in again:
+        if slot is not None and (slot, criterion) in before:
+            found[annotator].append(np.sign(preference) == np.sign(before[slot, criterion]))
     return dict(found)
 
 
@@ -103,26 +106,25 @@ def drifts(answers: dict[int, list[bool]], people: Iterable[int]) -> list[Figure
     return figures
 
 
-def paces(choices: Choices) -> list[Figure]:
+def paces(choices: Choices, shown: Shown) -> list[Figure]:
     """The share of each person's answers that came before anybody could have read the responses."""
-    texts = texts_of_items(np.unique(choices.items).tolist())
-    length = {item: len(first) + len(second) for item, (first, second) in texts.items()}
-    timed = choices.take(~np.isnan(choices.seconds))
-    fast = is_too_fast(timed.seconds, [length[item] for item in timed.items.tolist()])
+    characters = shown.characters[shown.rows(choices.items)].sum(axis=1)
     figures = []
-    for person in np.unique(choices.annotators).tolist():
-        own = fast[timed.annotators == person]
-        share = wilson_share(int(own.sum()), len(own), what="timed answers")
+    for person, rows in by_person(choices.annotators):
+        timed = rows[~np.isnan(choices.seconds[rows])]
+        fast = is_too_fast(choices.seconds[timed], characters[timed])
+        share = wilson_share(int(fast.sum()), len(fast), what="timed answers")
         figures.append(_share_figure("too_fast", share, person, "timed answers"))
     return figures
 
 
 def straight_lines(choices: Choices) -> list[Figure]:
     """How many times in a row each person chose the same side of the screen at most, with its chance."""
-    people = np.unique(choices.annotators).tolist()
+    people = by_person(choices.annotators)
+    sides = choices.sides
     figures = []
-    for person in people:
-        run = longest_run(choices.sides[choices.annotators == person].tolist())
+    for person, rows in people:
+        run = longest_run(sides[rows].tolist())
         adjusted = None if run.chance is None else min(run.chance * len(people), 1.0)
         figures.append(
             Figure(
