@@ -27,12 +27,12 @@ def main() -> None:
     length = sum(map(len, prompts)) / len(prompts)
     start = time.perf_counter()
     messages = ([{"role": "user", "content": text}] for text in prompts)
-    oldest = oldest_of_clusters((pk, plain_text(message)) for pk, message in enumerate(messages))
+    _, oldest = oldest_of_clusters((pk, plain_text(message)) for pk, message in enumerate(messages))
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{len(prompts):,} prompts of {length:.0f} characters: {seconds:.1f} s, "
-        f"{len(set(oldest.values())):,} clusters, peak {peak:.0f} MiB"
+        f"{len(set(oldest.tolist())):,} clusters, peak {peak:.0f} MiB"
     )
 
 

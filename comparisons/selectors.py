@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import combinations, groupby
+from itertools import combinations, groupby, islice
 from operator import itemgetter
+from typing import NamedTuple
 
 from django.db.models import Q, QuerySet
 
-from annotation.models import Judgment, Project
+from annotation.ids import among
+from annotation.models import Completion, Judgment, Project
 from annotation.models.judgment import IMPORTED
 from comparisons.kinds.criteria import CHOICE
 from comparisons.models import (
@@ -23,9 +26,10 @@ from comparisons.models import (
 )
 from comparisons.models.answers import RatingChoice
 
+ROWS_AT_ONCE = 10_000
 
-@dataclass(frozen=True, slots=True)
-class PairwiseOutcome:
+
+class PairwiseOutcome(NamedTuple):
     """What one judgment says of two completions of an item on one criterion, whatever its kind.
 
     `first` and `second` are completion ids in the order of import. `preference` < 0: the first is better, > 0:
@@ -104,23 +108,22 @@ def pairwise_outcomes(
 
 
 def _from_pairwise(judgments: QuerySet[Judgment], criterion: str | None) -> Iterator[PairwiseOutcome]:
-    # One row for each completion of the item: a pair comes as two rows, in order of position.
     rows = PairwiseAnswer.objects.filter(judgment__in=judgments, turn__isnull=True)
     if criterion is not None:
         rows = rows.filter(criterion__key=criterion)
-    found = rows.order_by("judgment_id", "criterion__position", "judgment__item__completions__position")
-    values = found.values_list(
-        "judgment_id",
-        "judgment__item_id",
-        "judgment__annotator_id",
-        "criterion__key",
-        "preference",
-        "judgment__item__completions",
+    found = rows.order_by("judgment_id", "criterion__position").values_list(
+        "judgment_id", "judgment__item_id", "judgment__annotator_id", "criterion__key", "preference"
     )
-    for key, pair in groupby(values.iterator(chunk_size=10_000), key=itemgetter(0, 1, 2, 3, 4)):
-        judgment, item, annotator, name, preference = key
-        first, second = (row[5] for row in pair)
-        yield PairwiseOutcome(judgment, item, annotator, name, first, second, preference)
+    reader = found.iterator(chunk_size=ROWS_AT_ONCE)
+    while chunk := list(islice(reader, ROWS_AT_ONCE)):
+        # Their completions apart: joined, they would double the rows and be looked up again for each judgment.
+        shown: dict[int, list[int]] = defaultdict(list)
+        completions = Completion.objects.filter(among("item", {item for _, item, *_ in chunk}))
+        for item, completion in completions.order_by("position").values_list("item_id", "pk"):
+            shown[item].append(completion)
+        for judgment, item, annotator, name, preference in chunk:
+            first, second = shown[item]
+            yield PairwiseOutcome(judgment, item, annotator, name, first, second, preference)
 
 
 def _from_places(

@@ -169,9 +169,9 @@ def front_matter(facts: ReleaseFacts, tag: str) -> str:
 
 
 def card_for(card: str, kind: str) -> str:
-    """The card of a folder that holds only files of `kind` (`parquet` or `jsonl`)."""
+    """The card of a folder that holds only files of `kind` (`parquet` or `jsonl`), compressed or not."""
     head, body = card.split("\n---\n", 1)
-    return re.sub(r"(?m)^(    path: \w+-\*)\.parquet$", rf"\1.{kind}", head) + "\n---\n" + body
+    return re.sub(r"(?m)^(    path: \w+-\*)\.parquet$", rf"\1.{kind}*", head) + "\n---\n" + body
 
 
 def opening(facts: ReleaseFacts, unit: str) -> str:

@@ -3,7 +3,10 @@
 A prompt is the set of its shingles, the runs of 5 words; one with fewer words is a single shingle. Two prompts are
 near duplicates where the Jaccard similarity |A ∩ B| / |A ∪ B| of their sets is 0.8 or more, and a cluster is
 what such pairs link (single linkage). Near pairs are looked for by MinHash with banding (Broder 1997; Leskovec,
-Rajaraman, Ullman, Mining of Massive Datasets, 3.4) and every pair that is found is then verified exactly.
+Rajaraman, Ullman, Mining of Massive Datasets, 3.4) and every pair that is found is then verified on the whole sets.
+
+A run stands in its set as a 64-bit hash of its words, so two different runs are taken for one once in 2^64. The sets
+lie in a temporary file: what stays in memory is 200 bytes for each prompt, however long it is.
 
 A pair of similarity s agrees in all ROWS hashes of one band with probability s^ROWS, so it is missed in all
 BANDS bands with probability (1 − s^ROWS)^BANDS: 3.6e-4 at s = 0.8, 6e-8 at s = 0.9 and 0 at s = 1. A missed pair
@@ -12,11 +15,15 @@ of a larger cluster is mostly linked through a third prompt all the same.
 
 from __future__ import annotations
 
+import mmap
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from itertools import chain
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +32,11 @@ SHINGLE_WORDS = 5
 NEAR = (4, 5)
 """The lowest Jaccard similarity of near duplicates, as a fraction: verified in whole numbers, without rounding."""
 ROWS, BANDS = 5, 20
-HASHES_AT_ONCE = 1 << 15
-"""Shingles that are hashed together; so few stay in the processor's cache through all ROWS × BANDS rounds."""
+WORDS_AT_ONCE = 1 << 15
+"""Words that are hashed together; so few stay in the processor's cache through all ROWS × BANDS rounds."""
+WORDS_KEPT = 100_000
+"""Hashes of words that are remembered."""
+BUCKETS_AT_ONCE = 1000
 
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
@@ -41,49 +51,98 @@ def plain_text(messages: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(unicodedata.normalize("NFKC", text.casefold()).split())
 
 
-def oldest_of_clusters(prompts: Iterable[tuple[int, str]]) -> dict[int, int]:
-    """By id, the lowest id in the cluster of each prompt; `prompts` are (id, plain text).
+def oldest_of_clusters(prompts: Iterable[tuple[int, str]]) -> tuple[Numbers, Numbers]:
+    """The ids of `prompts` (id, plain text), and for each the lowest id in its cluster.
 
-    The answer does not depend on the order of `prompts`, which are read once: no text is kept.
+    Who is in which cluster does not depend on the order of `prompts`, which are read once: no text is kept.
     """
-    documents: dict[bytes, int] = {}
-    document_of: dict[int, int] = {}
-    lowest: list[int] = []
-    vocabulary = {"": 0}
-    words: list[Numbers] = []
+    with TemporaryFile(prefix="concord-clusters-") as file:
+        writer = ShingleWriter(file)
+        for texts in chunks(prompts, writer.ids):
+            writer.add(texts)
+        ids = np.array(writer.ids, dtype=np.int64)
+        if not len(ids):
+            return ids, ids
+        forest = Forest(len(ids))
+        link(writer.sets(), writer.keys, forest)
+    roots = np.array([forest.root(document) for document in range(len(ids))])
+    lowest = np.full(len(ids), np.iinfo(np.int64).max)
+    np.minimum.at(lowest, roots, ids)
+    return ids, lowest[roots]
+
+
+def chunks(prompts: Iterable[tuple[int, str]], ids: array[int]) -> Iterator[list[list[str]]]:
+    """The words of the prompts, at least WORDS_AT_ONCE together; notes their ids on the way."""
+    texts: list[list[str]] = []
+    count = 0
     for pk, text in prompts:
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        document = documents.setdefault(digest, len(lowest))
-        if document == len(lowest):
-            lowest.append(pk)
-            # What lacks words for one shingle is filled up with the word 0, which no text has.
-            numbers = [vocabulary.setdefault(word, len(vocabulary)) for word in text.split()]
-            numbers += [0] * (SHINGLE_WORDS - len(numbers))
-            words.append(np.array(numbers, dtype=np.int64))
-        lowest[document] = min(lowest[document], pk)
-        document_of[pk] = document
-    if not words:
-        return {}
-    forest = Forest(len(lowest))
-    link(shingle_sets(words, list(vocabulary)), forest)
-    oldest: dict[int, int] = {}
-    for document, pk in enumerate(lowest):
-        root = forest.root(document)
-        oldest[root] = min(oldest.get(root, pk), pk)
-    return {pk: oldest[forest.root(document)] for pk, document in document_of.items()}
+        ids.append(pk)
+        texts.append(text.split())
+        count += max(len(texts[-1]), SHINGLE_WORDS)
+        if count >= WORDS_AT_ONCE:
+            yield texts
+            texts, count = [], 0
+    if texts:
+        yield texts
+
+
+class WordHashes(dict[str, int]):
+    """By word, its 64-bit hash; filled as it is asked."""
+
+    def __missing__(self, word: str) -> int:
+        digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        found = self[word] = int.from_bytes(digest, "little")
+        return found
+
+
+@dataclass
+class ShingleWriter:
+    """Puts documents into `file` as sets. `keys` are band keys, a (BANDS, documents) array for each chunk."""
+
+    file: IO[bytes]
+    ids: array[int] = field(default_factory=lambda: array("q"))
+    sizes: list[Numbers] = field(default_factory=list)
+    keys: list[Hashes] = field(default_factory=list)
+    words: WordHashes = field(default_factory=WordHashes)
+
+    def add(self, texts: Sequence[list[str]]) -> None:
+        hashes, counts = self.runs(texts)
+        self.keys.append(band_keys(hashes, np.cumsum(counts) - counts))
+        owners = np.repeat(np.arange(len(counts)), counts)
+        order = np.lexsort((hashes, owners))
+        hashes = hashes[order]  # the owners stay as they are: they were in order
+        is_new = np.ones(len(hashes), dtype=bool)
+        is_new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+        self.file.write(hashes[is_new].tobytes())
+        self.sizes.append(np.bincount(owners[is_new], minlength=len(counts)))
+
+    def runs(self, texts: Sequence[list[str]]) -> tuple[Hashes, Numbers]:
+        """The hashes of the runs of all texts one after another, and how many each has: one or more."""
+        if len(self.words) > WORDS_KEPT:
+            self.words.clear()
+        # What lacks words for one shingle is filled up with the empty word, which no text has.
+        filled = [words + [""] * (SHINGLE_WORDS - len(words)) for words in texts]
+        tokens = np.fromiter(map(self.words.__getitem__, chain.from_iterable(filled)), dtype=np.uint64)
+        lengths = np.array([len(words) for words in filled])
+        left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(tokens))
+        return run_hashes(tokens, np.flatnonzero(left >= SHINGLE_WORDS)), lengths - SHINGLE_WORDS + 1
+
+    def sets(self) -> ShingleSets:
+        """What was written, as sets: document d is the one with the id `ids[d]`."""
+        self.file.flush()
+        ends = np.cumsum(np.concatenate(self.sizes))
+        pages = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
+        return ShingleSets(np.concatenate([[0], ends]), np.frombuffer(pages, dtype=np.uint64), pages)
 
 
 @dataclass(frozen=True)
 class ShingleSets:
-    """Documents as sets: document d has `shingles[starts[d]:starts[d + 1]]`, ascending, distinct, one or more.
-
-    A number stands for one run of words and no other. `hashes[n]` is the hash of shingle n, made of its words
-    alone, so that it is the same whatever else is there.
-    """
+    """Documents as sets: document d has `shingles[starts[d]:starts[d + 1]]`, ascending, distinct, one or more."""
 
     starts: Numbers
-    shingles: Numbers
-    hashes: Hashes
+    shingles: Hashes
+    pages: mmap.mmap
+    """The file of the shingles."""
 
     def near(self, document: int, others: Sequence[int]) -> list[int]:
         """Those of `others` whose similarity with `document` is NEAR or more."""
@@ -100,44 +159,16 @@ class ShingleSets:
         is_near = (part + whole) * shared >= part * (len(own) + sizes)
         return [other for other, yes in zip(others, is_near.tolist(), strict=True) if yes]
 
-
-def shingle_sets(words: Sequence[Numbers], vocabulary: Sequence[str]) -> ShingleSets:
-    """The sets of documents given as word numbers, each of SHINGLE_WORDS words or more.
-
-    Runs of two, four and five words are numbered one after another, each from the numbers of its parts.
-    """
-    lengths = np.array([len(document) for document in words])
-    tokens = np.concatenate(words)
-    owners = np.repeat(np.arange(len(words)), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(tokens))
-    begins = np.flatnonzero(left >= SHINGLE_WORDS)
-    size = len(vocabulary)
-    pairs, twos = numbered(tokens[:-1] * size + tokens[1:])
-    _, fours = numbered(twos[begins] * pairs + twos[begins + 2])
-    kinds, fives = numbered(fours * size + tokens[begins + 4])
-    hashes = np.empty(kinds, dtype=np.uint64)
-    hashes[fives] = run_hashes(tokens, begins, word_hashes(vocabulary))
-    entries = np.unique(owners[begins] * kinds + fives)
-    counts = np.bincount(entries // kinds, minlength=len(words))
-    return ShingleSets(np.concatenate([[0], np.cumsum(counts)]), entries % kinds, hashes)
+    def forget(self) -> None:
+        """Let go of the pages that were read; they are read again when they are wanted."""
+        self.pages.madvise(mmap.MADV_DONTNEED)
 
 
-def numbered(values: Numbers) -> tuple[int, Numbers]:
-    """How many different values there are, and for each value its number among them, from 0."""
-    different, numbers = np.unique(values, return_inverse=True)
-    return len(different), numbers.astype(np.int64)
-
-
-def word_hashes(vocabulary: Sequence[str]) -> Hashes:
-    digests = (blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest() for word in vocabulary)
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
-
-
-def run_hashes(tokens: Numbers, begins: Numbers, of_words: Hashes) -> Hashes:
+def run_hashes(words: Hashes, begins: Numbers) -> Hashes:
     """A 64-bit hash of each run of SHINGLE_WORDS words."""
     hashes = np.zeros(len(begins), dtype=np.uint64)
     for place in range(SHINGLE_WORDS):
-        hashes = mixed(hashes * GOLDEN + of_words[tokens[begins + place]])
+        hashes = mixed(hashes * GOLDEN + words[begins + place])
     return hashes
 
 
@@ -148,28 +179,21 @@ def mixed(values: Hashes) -> Hashes:
     return values ^ (values >> np.uint64(31))
 
 
-def band_keys(sets: ShingleSets) -> Hashes:
-    """One key for each band of each document, with shape (BANDS, documents).
+def band_keys(hashes: Hashes, places: Numbers) -> Hashes:
+    """One key for each band of each document, with shape (BANDS, documents); the hashes of a document's shingles
+    begin at its place.
 
     Documents with the same key in a band have, but for a hash in 2^64, the same smallest hash in all its rows.
     """
     seeds = mixed(np.arange(1, BANDS * ROWS + 1, dtype=np.uint64) * GOLDEN).reshape(BANDS, ROWS)
-    keys = np.zeros((BANDS, len(sets.starts) - 1), dtype=np.uint64)
-    first = 0
-    while first < keys.shape[1]:
-        begin = sets.starts[first]
-        last = max(int(np.searchsorted(sets.starts, begin + HASHES_AT_ONCE, "right")) - 1, first + 1)
-        values = sets.hashes[sets.shingles[begin : sets.starts[last]]]
-        places = sets.starts[first:last] - begin
-        for band in range(BANDS):
-            for row in range(ROWS):
-                # The values are mixed already: one round more makes each seed an order of its own.
-                hashes = (values ^ seeds[band, row]) * FIRST
-                hashes ^= hashes >> np.uint64(32)
-                hashes *= SECOND
-                smallest = np.minimum.reduceat(hashes, places)
-                keys[band, first:last] = mixed(keys[band, first:last] * GOLDEN + smallest)
-        first = last
+    keys = np.zeros((BANDS, len(places)), dtype=np.uint64)
+    for band in range(BANDS):
+        for row in range(ROWS):
+            # The values are mixed already: one round more makes each seed an order of its own.
+            values = (hashes ^ seeds[band, row]) * FIRST
+            values ^= values >> np.uint64(32)
+            values *= SECOND
+            keys[band] = mixed(keys[band] * GOLDEN + np.minimum.reduceat(values, places))
     return keys
 
 
@@ -190,16 +214,24 @@ class Forest:
         self.parents[high] = low
 
 
-def link(sets: ShingleSets, forest: Forest) -> None:
+def link(sets: ShingleSets, keys: Sequence[Hashes], forest: Forest) -> None:
     """Join the documents of every near pair that agrees in a band."""
-    for keys in band_keys(sets):
-        order = np.argsort(keys, kind="stable")
-        borders = np.flatnonzero(np.diff(keys[order])) + 1
-        begins = np.concatenate([[0], borders])
-        ends = np.concatenate([borders, [len(order)]])
-        several = ends - begins > 1
-        for begin, end in zip(begins[several].tolist(), ends[several].tolist(), strict=True):
-            link_bucket(sets, forest, order[begin:end].tolist())
+    for band in range(BANDS):
+        for number, documents in enumerate(buckets(np.concatenate([chunk[band] for chunk in keys]))):
+            link_bucket(sets, forest, documents)
+            if number % BUCKETS_AT_ONCE == 0:
+                sets.forget()
+
+
+def buckets(keys: Hashes) -> Iterator[list[int]]:
+    """Documents with equal keys, ascending, where there are several."""
+    order = np.argsort(keys, kind="stable")
+    borders = np.flatnonzero(np.diff(keys[order])) + 1
+    begins = np.concatenate([[0], borders])
+    ends = np.concatenate([borders, [len(order)]])
+    several = ends - begins > 1
+    for begin, end in zip(begins[several].tolist(), ends[several].tolist(), strict=True):
+        yield order[begin:end].tolist()
 
 
 def link_bucket(sets: ShingleSets, forest: Forest, documents: list[int]) -> None:

@@ -128,7 +128,7 @@ def file_set(kind: str) -> dict[str, Any]:
         "name": FILES,
         "description": f"All rows as {kind}; the other files hold the same rows.",
         "encodingFormat": ENCODINGS[kind],
-        "includes": f"*.{kind}",
+        "includes": f"*.{kind}*",
     }
 
 

@@ -2,8 +2,14 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+import orjson
+from django.db.models import TextField
+from django.db.models.functions import Cast
+
 from annotation.models import Batch, Item, Project
 from exporters.clusters import oldest_of_clusters, plain_text
+from exporters.prompts import HASH_BYTES
 from exporters.settings import ReleaseSettings
 
 ITEMS_AT_ONCE = 1000
@@ -19,13 +25,21 @@ def deciding_hashes(project: Project, settings: ReleaseSettings) -> dict[int, st
     if settings.clusters == "exact":
         return {}
     items = Item.objects.filter(project=project, batch__state__in=[Batch.State.OPEN, Batch.State.CLOSED])
-    hashes: dict[int, str] = {}
+    hashes = bytearray()
 
     def prompts() -> Iterator[tuple[int, str]]:
-        found = items.values_list("pk", "prompt_hash", "prompt")
+        found = items.values_list("pk", "prompt_hash", Cast("prompt", TextField()))
         for pk, prompt_hash, prompt in found.iterator(chunk_size=ITEMS_AT_ONCE):
-            hashes[pk] = prompt_hash
-            yield pk, plain_text(prompt)
+            hashes.extend(bytes.fromhex(prompt_hash))
+            yield pk, plain_text(orjson.loads(prompt))
 
-    oldest = oldest_of_clusters(prompts())
-    return {pk: hashes[first] for pk, first in oldest.items() if hashes[first] != hashes[pk]}
+    ids, oldest = oldest_of_clusters(prompts())
+    order = np.argsort(ids)
+    first = order[np.searchsorted(ids, oldest, sorter=order)]
+
+    def hash_of(place: int) -> str:
+        return hashes[place * HASH_BYTES : (place + 1) * HASH_BYTES].hex()
+
+    followers = np.flatnonzero(ids != oldest).tolist()
+    named = ((int(ids[place]), hash_of(place), hash_of(first[place])) for place in followers)
+    return {pk: deciding for pk, own, deciding in named if deciding != own}

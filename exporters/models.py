@@ -152,7 +152,7 @@ class ReleaseFile(models.Model):
     @property
     def type(self) -> str:
         """parquet, jsonl or text."""
-        return self.name.rsplit(".", 1)[-1] if self.split else "text"
+        return self.name.removesuffix(".gz").rsplit(".", 1)[-1] if self.split else "text"
 
 
 class Webhook(models.Model):

@@ -2,8 +2,9 @@
 
 from annotation.models import Item
 from exporters.card import counted
+from exporters.prompts import Cluster
+from exporters.selection import Selection
 from exporters.settings import ReleaseSettings
-from exporters.snapshot import Cluster, Selection
 
 CLUSTER_SHARE_MAX = 0.1
 CLUSTER_ITEMS_MAX = 20
@@ -16,9 +17,9 @@ def obstacle(selection: Selection, settings: ReleaseSettings) -> str | None:
     if not selection.rows and not selection.texts and not selection.whole:
         return why_empty(selection, settings)
     if settings.clusters == "near" and len(settings.shares) > 1:
-        cluster = max(selection.clusters.values(), key=lambda cluster: cluster.items)
-        if is_too_large(cluster, selection.items):
-            return why_too_large(cluster, selection.items)
+        _, largest = selection.clusters
+        if largest and is_too_large(largest, selection.items):
+            return why_too_large(largest, selection.items)
     return None
 
 
@@ -27,7 +28,7 @@ def is_too_large(cluster: Cluster, items: int) -> bool:
     return (
         cluster.items > CLUSTER_ITEMS_MAX
         and cluster.items > CLUSTER_SHARE_MAX * items
-        and len(cluster.prompts) > 1
+        and cluster.prompts > 1
     )
 
 

@@ -35,6 +35,6 @@ def preview_release(project: Project, settings: ReleaseSettings) -> dict[str, An
         "rows": sum(rows for _, rows, _ in splits),
         "splits": {side: {"rows": rows, "prompts": prompts} for side, rows, prompts in splits},
         "dropped_pairs": dict(sorted(selection.dropped.items())),
-        "clusters": {"count": len(selection.clusters), "largest_items": selection.largest_cluster()},
+        "clusters": {"count": selection.clusters[0], "largest_items": selection.largest_cluster()},
         "problem": obstacle(selection, settings),
     }

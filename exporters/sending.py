@@ -14,7 +14,8 @@ BLOCK = 1 << 18
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 CONTENT_TYPES = {
     "parquet": "application/vnd.apache.parquet",
-    "jsonl": "application/x-ndjson",
+    "gz": "application/gzip",
+    "jsonl": "application/x-ndjson",  # releases from before JSONL was compressed
     "md": "text/markdown; charset=utf-8",
     "json": "application/json",
 }

@@ -8,13 +8,13 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from annotation.ids import among
 from annotation.models import (
     AuditEvent,
     Batch,
@@ -32,104 +32,38 @@ from exporters.card import ProtocolFacts
 from exporters.formats import export_formats
 from exporters.groups import deciding_hashes
 from exporters.labels import LABELS, Label, Vote
+from exporters.selection import SelectedJudgment, SelectedRow, SelectedText, Selection
 from exporters.settings import ReleaseSettings
 from exporters.splits import side_of, split_key
 
 ITEMS_AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedRow:
-    """One row of the release to be; `id` is stable from release to release."""
+class ItemFacts(NamedTuple):
+    """What rows are made from of an item. `batch` and `protocol_version` are numbers, `protocol` is an id."""
 
-    id: str
-    item: int
+    pk: int
+    batch: int
+    number: int
     external_id: str
-    chosen: int
-    rejected: int
-    strength: float | None
-    is_tie: bool
-    split: str
-    protocol: str
-    judgment_ids: tuple[int, ...]
+    prompt_hash: str
+    reference: int | None
+    language: str
+    protocol: int
+    protocol_kind: str
+    protocol_version: int
+
+    @property
+    def protocol_name(self) -> str:
+        return f"{self.protocol_kind} v{self.protocol_version}"
+
+
+class CompletionFacts(NamedTuple):
+    """What rows are made from of a completion."""
+
+    pk: int
+    position: int
     content_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class SelectedText:
-    """One written text of the release to be: the demonstration or revision of one judgment.
-
-    `completion` is what a revision began from, None for a demonstration; `is_preferred`: it changed something.
-    """
-
-    id: str
-    item: int
-    external_id: str
-    judgment: int
-    completion: int | None
-    is_preferred: bool
-    split: str
-    protocol: str
-
-
-class SelectedJudgment(NamedTuple):
-    """One whole judgment of the release to be, whether a row rests on it or not."""
-
-    judgment: int
-    item: int
-    split: str
-
-
-@dataclass
-class Cluster:
-    """Items of the selection that lie on one side together: how many, their prompts, and the first of them."""
-
-    first: int
-    items: int = 0
-    prompts: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Selection:
-    """Rows and texts in the order of batch and item, and what the card tells of them.
-
-    `dropped` counts pairs by reason: tie, identical, too_few_judgments, no_reference. `audit_position` is the
-    highest sealed one among the events about this project's judgments, `audit_waiting` are the ids of those
-    that were not sealed yet.
-    """
-
-    rows: list[SelectedRow] = field(default_factory=list)
-    texts: list[SelectedText] = field(default_factory=list)
-    whole: list[SelectedJudgment] = field(default_factory=list)
-    """Every judgment of the items, when a format asks for whole judgments; by item, then by id."""
-    dropped: Counter[str] = field(default_factory=Counter)
-    items: int = 0
-    judgments: int = 0
-    simulated_judgments: int = 0
-    annotators: set[int] = field(default_factory=set)
-    guidelines: set[int] = field(default_factory=set)
-    languages: set[str] = field(default_factory=set)
-    prompts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    batches: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """Numbers of the batches with rows, by the id of their protocol."""
-    protocols: tuple[ProtocolFacts, ...] = ()
-    audit_position: int = 0
-    audit_waiting: list[int] = field(default_factory=list)
-    deciding: dict[int, str] = field(default_factory=dict)
-    """`exporters.groups.deciding_hashes`."""
-    clusters: dict[str, Cluster] = field(default_factory=dict)
-    """By the prompt hash that decides the side."""
-
-    def splits(self, settings: ReleaseSettings) -> tuple[tuple[str, int, int], ...]:
-        """(side, rows with texts and whole judgments, prompts) for every side of the settings, also the empty ones."""
-        sides = Counter(row.split for row in self.rows)
-        sides.update(text.split for text in self.texts)
-        sides.update(judgment.split for judgment in self.whole)
-        return tuple((side, sides[side], len(self.prompts.get(side, ()))) for side, _ in settings.shares)
-
-    def largest_cluster(self) -> int:
-        """The number of its items."""
-        return max((cluster.items for cluster in self.clusters.values()), default=0)
 
 
 @contextmanager
@@ -171,9 +105,8 @@ def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
     selection = Selection()
     with one_moment():
         selection.deciding = deciding_hashes(project, settings)
-        items = releasable_items(project, settings).select_related("batch__protocol")
         key = split_key(project.split_seed, settings.seed)
-        reader = items.defer("prompt", "metadata").iterator(chunk_size=ITEMS_AT_ONCE)
+        reader = item_facts(releasable_items(project, settings))
         while chunk := list(islice(reader, ITEMS_AT_ONCE)):
             select_chunk(project, settings, key, chunk, selection)
         selection.protocols = protocol_facts(project, selection.batches)
@@ -187,6 +120,22 @@ def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
     return selection
 
 
+def item_facts(items: QuerySet[Item]) -> Iterator[ItemFacts]:
+    rows = items.values_list(
+        "pk",
+        "batch__number",
+        "number",
+        "external_id",
+        "prompt_hash",
+        "reference",
+        "language",
+        "batch__protocol_id",
+        "batch__protocol__kind",
+        "batch__protocol__number",
+    )
+    return map(ItemFacts._make, rows.iterator(chunk_size=ITEMS_AT_ONCE))
+
+
 class Maker(NamedTuple):
     """Who made a judgment, and under which version of the guideline."""
 
@@ -196,29 +145,41 @@ class Maker(NamedTuple):
     item: int
 
 
-def judgment_makers(project: Project, items: Sequence[Item]) -> dict[int, Maker]:
+def judgment_makers(project: Project, items: Sequence[ItemFacts]) -> dict[int, Maker]:
     """The releasable judgments of some items, by id."""
-    rows = releasable_judgments(project).filter(item__in=items)
+    rows = releasable_judgments(project).filter(among("item", [item.pk for item in items]))
     facts = rows.values_list("pk", "annotator_id", "annotator__is_simulated", "guideline__number", "item_id")
     return {pk: Maker(person, simulated, guide, item) for pk, person, simulated, guide, item in facts}
 
 
+def completion_facts(items: Sequence[ItemFacts]) -> dict[int, list[CompletionFacts]]:
+    """By item its completions, in the order of import."""
+    found: dict[int, list[CompletionFacts]] = defaultdict(list)
+    rows = Completion.objects.filter(among("item", [item.pk for item in items])).order_by("position")
+    for item, pk, position, content_hash in rows.values_list("item_id", "pk", "position", "content_hash"):
+        found[item].append(CompletionFacts(pk, position, content_hash))
+    return found
+
+
 def select_chunk(
-    project: Project, settings: ReleaseSettings, key: bytes, items: Sequence[Item], selection: Selection
+    project: Project,
+    settings: ReleaseSettings,
+    key: bytes,
+    items: Sequence[ItemFacts],
+    selection: Selection,
 ) -> None:
     """Add the rows of some items."""
-    completions: dict[int, list[Completion]] = defaultdict(list)
-    hashes = Completion.objects.filter(item__in=items).only("item", "position", "content_hash")
-    for completion in hashes.order_by("position"):
-        completions[completion.item_id].append(completion)
+    completions = completion_facts(items)
     makers = judgment_makers(project, items)
     votes: dict[tuple[int, int], list[Vote]] = defaultdict(list)
     # By their ids: which of them may be released is worked out once, not again for each kind of answer.
-    for outcome in pairwise_outcomes(Judgment.objects.filter(pk__in=makers), criterion=Criterion.OVERALL):
+    for outcome in pairwise_outcomes(
+        Judgment.objects.filter(among("pk", makers)), criterion=Criterion.OVERALL
+    ):
         votes[outcome.first, outcome.second].append(Vote(outcome.judgment, outcome.preference))
     texts: dict[int, list[WrittenText]] = defaultdict(list)
     if settings.labels != "reference":
-        for text in written_texts(Judgment.objects.filter(pk__in=makers)):
+        for text in written_texts(Judgment.objects.filter(among("pk", makers))):
             texts[text.item].append(text)
     whole: dict[int, list[int]] = defaultdict(list)
     if settings.labels != "reference" and any(
@@ -226,28 +187,31 @@ def select_chunk(
     ):
         for judgment in sorted(makers):
             whole[makers[judgment].item].append(judgment)
-    used: set[int] = set()
+    rows: list[SelectedRow] = []
+    written: list[SelectedText] = []
+    judgments: list[SelectedJudgment] = []
     for item in items:
         deciding = selection.deciding.get(item.pk, item.prompt_hash)
         side = side_of(deciding, key, settings.shares)
-        found = list(item_rows(item, completions[item.pk], votes, settings, side, selection.dropped))
-        written = item_texts(item, texts[item.pk], settings, side)
-        judgments = whole[item.pk] if len(whole[item.pk]) >= settings.min_judgments else []
-        if not found and not written and not judgments:
+        before = len(rows) + len(written) + len(judgments)
+        rows += item_rows(item, completions[item.pk], votes, settings, side, selection.dropped)
+        written += item_texts(item, texts[item.pk], settings, side)
+        if len(whole[item.pk]) >= settings.min_judgments:
+            judgments += [SelectedJudgment(judgment, item.pk, side) for judgment in whole[item.pk]]
+        found = len(rows) + len(written) + len(judgments) - before
+        if not found:
             continue
-        selection.rows += found
-        selection.texts += written
-        selection.whole += [SelectedJudgment(judgment, item.pk, side) for judgment in judgments]
-        used.update(judgments)
-        used.update(text.judgment for text in written)
+        selection.sides[side] += found
         selection.items += 1
-        selection.batches[item.batch.protocol_id].add(item.batch.number)
-        selection.prompts[side].add(item.prompt_hash)
-        cluster = selection.clusters.setdefault(deciding, Cluster(item.pk))
-        cluster.items += 1
-        cluster.prompts.add(item.prompt_hash)
+        selection.batches[item.protocol].add(item.batch)
+        selection.prompts.add(item.pk, side, item.prompt_hash, deciding)
         selection.languages |= {item.language} - {""}
-        used.update(judgment for row in found for judgment in row.judgment_ids)
+    selection.rows.extend(rows)
+    selection.texts.extend(written)
+    selection.whole.extend(judgments)
+    used = {judgment for row in rows for judgment in row.judgment_ids}
+    used.update(text.judgment for text in written)
+    used.update(one.judgment for one in judgments)
     selection.judgments += len(used)
     for judgment in used:
         maker = makers[judgment]
@@ -257,8 +221,8 @@ def select_chunk(
 
 
 def item_rows(
-    item: Item,
-    completions: Sequence[Completion],
+    item: ItemFacts,
+    completions: Sequence[CompletionFacts],
     votes: dict[tuple[int, int], list[Vote]],
     settings: ReleaseSettings,
     side: str,
@@ -285,43 +249,46 @@ def item_rows(
 
 
 def item_texts(
-    item: Item, written: Sequence[WrittenText], settings: ReleaseSettings, side: str
+    item: ItemFacts, written: Sequence[WrittenText], settings: ReleaseSettings, side: str
 ) -> list[SelectedText]:
     """What was written about one item; nothing where fewer wrote than the release asks for."""
     if len(written) < settings.min_judgments:
         return []
-    protocol = item.batch.protocol
     return [
         SelectedText(
-            id=f"{item.batch.number}-{item.number}-written-{text.judgment}",
+            id=f"{item.batch}-{item.number}-written-{text.judgment}",
             item=item.pk,
             external_id=item.external_id,
             judgment=text.judgment,
             completion=text.completion,
             is_preferred=text.is_preferred,
             split=side,
-            protocol=f"{protocol.kind} v{protocol.number}",
+            protocol=item.protocol_name,
         )
         for text in written
     ]
 
 
 def label_rows(
-    item: Item, first: Completion, second: Completion, label: Label, settings: ReleaseSettings, side: str
+    item: ItemFacts,
+    first: CompletionFacts,
+    second: CompletionFacts,
+    label: Label,
+    settings: ReleaseSettings,
+    side: str,
 ) -> Iterator[SelectedRow]:
     """The row of a label; a tie that is kept gives two, one for each order."""
     is_tie = label.preference == 0
     orders = [(second, first)] if label.preference > 0 else [(first, second)]
     if is_tie:
         orders.append((second, first))
-    protocol = item.batch.protocol
     # By judgment, several rows of one pair exist; otherwise the pair alone is a name that stays.
     judgment = label.judgments[0] if settings.labels == "every" else None
     for number, (chosen, rejected) in enumerate(orders):
         pair = (second, first) if number else (first, second)
         positions = (pair[0].position, pair[1].position)
         yield SelectedRow(
-            id=row_id(item.batch.number, item.number, positions, judgment),
+            id=row_id(item.batch, item.number, positions, judgment),
             item=item.pk,
             external_id=item.external_id,
             chosen=chosen.pk,
@@ -329,7 +296,7 @@ def label_rows(
             strength=None if settings.labels == "reference" else abs(label.preference),
             is_tie=is_tie,
             split=side,
-            protocol=f"{protocol.kind} v{protocol.number}",
+            protocol=item.protocol_name,
             judgment_ids=label.judgments,
             content_hash=row_hash(item, chosen, rejected),
         )
@@ -341,7 +308,7 @@ def row_id(batch: int, item: int, positions: tuple[int, int], judgment: int | No
     return f"{batch}-{item}-{positions[0]}-{positions[1]}" + ("" if judgment is None else f"-{judgment}")
 
 
-def row_hash(item: Item, chosen: Completion, rejected: Completion) -> str:
+def row_hash(item: ItemFacts, chosen: CompletionFacts, rejected: CompletionFacts) -> str:
     """SHA-256 over the hashes of the three texts of a row."""
     parts = f"{item.prompt_hash} {chosen.content_hash} {rejected.content_hash}"
     return hashlib.sha256(parts.encode()).hexdigest()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Func
+from django.db.models import F, Func, QuerySet
 from django.db.models.functions import Cast
 
 from annotation.models import Judgment, Project
@@ -99,7 +99,7 @@ def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
     ]
 
 
-def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
+def answers_of(judgments: Sequence[Judgment] | QuerySet[Judgment]) -> dict[int, dict[str, Any]]:
     """By judgment id, what was answered for each criterion.
 
     Pairwise: {"preference", "tie_reason"?}, and under "turns" a list of the same for the turns of two conversations;
@@ -140,7 +140,9 @@ def answers_of(judgments: Sequence[Judgment]) -> dict[int, dict[str, Any]]:
     return found
 
 
-def written_answers(judgments: Sequence[Judgment]) -> Iterator[tuple[int, dict[str, Any]]]:
+def written_answers(
+    judgments: Sequence[Judgment] | QuerySet[Judgment],
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """(judgment id, what it says) of demonstrations and critiques."""
     demonstrations = DemonstrationAnswer.objects.filter(judgment__in=judgments)
     for row in demonstrations:

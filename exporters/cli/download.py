@@ -17,7 +17,7 @@ from exporters.cli.errors import CommandError
 
 BLOCK = 1 << 20
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-DATA_NAME = re.compile(r"[a-z]+-\d{5}-of-\d{5}\.(parquet|jsonl)")
+DATA_NAME = re.compile(r"[a-z]+-\d{5}-of-\d{5}\.(parquet|jsonl(\.gz)?)")
 SUMS = "SHA256SUMS"
 Advance = Callable[[int], None]
 

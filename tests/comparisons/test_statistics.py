@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.test import Client
 
 from annotation.jobs import run_claimed
@@ -27,13 +27,6 @@ NIGHT = NOW.replace(hour=3) + timedelta(days=1)
 
 def computed(world: World, *, seed: int = 0) -> dict[tuple[str, str, str, int | None], Statistic]:
     """(name, criterion, slice value, annotator) → figure, of one run of the job."""
-    with connection.cursor() as cursor:
-        # Tests before this one left nothing behind, and autovacuum may have noted that these tables are empty. Plans
-        # made for empty tables take minutes on a few hundred rows.
-        cursor.execute(
-            "ANALYZE annotation_judgment, annotation_assignment, annotation_item, annotation_completion,"
-            " comparisons_pairwiseanswer, comparisons_rankinganswer, comparisons_ratinganswer"
-        )
     job = start_statistics(project=world.project, actor=world.lead, now=NOW, seed=seed)
     run_claimed(str(job.pk), NOW + timedelta(seconds=60))
     job.refresh_from_db()

@@ -117,6 +117,8 @@ def test_quiet_pages(size: tuple[int, int], theme: str, open_page: OpenPage, com
     check(page, "nothing left")
     page.goto(f"/projects/{slug}/work")
     check(page, "work")
+    page.goto(f"/projects/{slug}/quality")
+    check(page, "quality")
     page.get_by_role("button", name="Change").click()
     page.wait_for_selector('[data-active="true"]', state="attached")
     check(page, "correction")

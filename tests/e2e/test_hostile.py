@@ -207,7 +207,12 @@ def test_the_annotators_pages(kind: str, watch: Watch, open_page: OpenPage, comp
     publish_consent_text(project=world.project, actor=world.lead, text=GROUPS[4], now=timezone.now())
     for show in ("submitted", "drafts", "returned", "skipped", "<script>alert(1)</script>"):
         watch.visit(page, f"{base}/work?show={show}")
-    for path in ("/", f"{base}/guide", f"{base}/done", f"{base}/break", "/settings", "/settings/tokens"):
+    for path in (
+        "/",
+        *(f"{base}/{name}" for name in ("guide", "quality", "done", "break")),
+        "/settings",
+        "/settings/tokens",
+    ):
         watch.visit(page, path)
     watch.visit(page, "/nowhere/<script>alert(1)</script>", status=404)
     page.context.clear_cookies()
@@ -333,6 +338,7 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
         "batch": f"/projects/{slug}/batches/{batch.number}",
         "limits": f"/projects/{slug}/limits",
         "statistics": f"/projects/{slug}/statistics",
+        "webhooks": f"/projects/{slug}/webhooks",
         "jobs": f"/projects/{slug}/jobs",
         "job": f"/jobs/{job.pk}",
         "settings": "/settings",
@@ -358,7 +364,7 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     lead.get_by_role("button", name="Close").last.click()
     expect(lead.get_by_text("is closed.")).to_be_visible()
     watch.check(lead, "told that the batch is closed")
-    annotators = {"home", "guide", "work", "done", "break", "task", "assignment", "corrections"}
+    annotators = {"home", "guide", "work", "quality", "done", "break", "task", "assignment", "corrections"}
     files = {"release_file"}
     pages = {name for name, rows in PAGES.items() if any(row.method == "GET" for row in rows)}
     assert pages - annotators - files - seen == {

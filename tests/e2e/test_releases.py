@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from annotation.jobs import run_claimed
 from annotation.models import Job
+from exporters.webhooks import announce
 from tests.e2e.conftest import PHONE, WIDE, OpenPage
 from tests.e2e.looks import faults, overflow
 from tests.exporters.releases import cut, judged_world
@@ -58,3 +59,22 @@ def test_the_pages_are_accessible_and_fit(
         page.goto(f"/projects/{world.project.slug}/releases{rest}")
         assert faults(page) == []
         assert overflow(page) == 0
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_webhooks_are_accessible_and_fit(
+    world: World, open_page: OpenPage, size: tuple[int, int], theme: str
+) -> None:
+    page = open_page(world.lead, size=size, theme=theme)
+    page.goto(f"/projects/{world.project.slug}/webhooks")
+    expect(page.get_by_text("Nobody is told of anything yet.")).to_be_visible()
+    page.get_by_label("Address").fill(f"https://hooks.example.org/{'releases-of-this-project/' * 8}")
+    page.get_by_role("button", name="Add the webhook").click()
+    expect(page.get_by_text("whsec_")).to_be_visible()
+    assert faults(page) == [] and overflow(page) == 0
+    announce(world.project, "release.frozen", {"release": "1"}, timezone.now())
+    page.goto(f"/projects/{world.project.slug}/webhooks")
+    expect(page.get_by_text("not tried yet")).to_be_visible()
+    expect(page.get_by_text("whsec_")).to_have_count(0)
+    assert faults(page) == [] and overflow(page) == 0

@@ -1,6 +1,5 @@
 """Worlds for the tests of export formats: one project with a batch of every kind, and the records of a release."""
 
-import json
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -13,7 +12,7 @@ from annotation.services.people import give_consent
 from annotation.services.projects import publish_protocol
 from exporters.formats import export_formats
 from exporters.models import Release
-from tests.exporters.releases import contents, cut
+from tests.exporters.releases import contents, cut, lines_of
 from tests.factories import NOW, World, make_world
 
 KINDS: dict[str, tuple[dict[str, Any], int]] = {
@@ -68,8 +67,7 @@ def some_answer(lease: Lease) -> dict[str, Any]:
 def records(release: Release, prefix: str = "", side: str = "train") -> list[dict[str, Any]]:
     """The records of one side, from the JSONL file; the Parquet file must hold the same."""
     files = contents(release)
-    lines = files[f"{prefix}{side}-00000-of-00001.jsonl"].split(b"\n")
-    found = [json.loads(line) for line in lines if line]
+    found = lines_of(files[f"{prefix}{side}-00000-of-00001.jsonl.gz"])
     table = pq.read_table(BytesIO(files[f"{prefix}{side}-00000-of-00001.parquet"]))
     assert table.to_pylist() == found
     return found

@@ -1,5 +1,6 @@
 """Judgments on their way from one project into another, for tests: release, import, release again."""
 
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +12,14 @@ from tests.exporters.releases import contents, cut
 from tests.factories import NOW, World
 
 WHOLE = {"split": {"train": 1}, "formats": ["judgments"]}
-JSONL = "train-00000-of-00001.jsonl"
+JSONL = "train-00000-of-00001.jsonl.gz"
 
 
 def released(world: World) -> bytes:
     """The JSONL file of a release of every judgment."""
     release, job = cut(world, WHOLE)
     assert job.error is None, job.error
-    return contents(release)[JSONL]
+    return gzip.decompress(contents(release)[JSONL])
 
 
 def rows_of(file: bytes) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """Helps of the release tests: a judged project, and a cut of it without a worker."""
 
+import gzip
+import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -65,3 +67,8 @@ def contents(release: Release) -> dict[str, bytes]:
         with default_storage.open(file.storage_name, "rb") as stored:
             found[file.name] = stored.read()
     return found
+
+
+def lines_of(data: bytes) -> list[dict[str, Any]]:
+    """The records of a JSONL file."""
+    return [json.loads(line) for line in gzip.decompress(data).split(b"\n") if line]

@@ -74,7 +74,7 @@ def test_a_release_from_the_request_to_its_manifest(world: World, api: Api) -> N
     assert manifest["card"].startswith("---\npretty_name:")
     assert manifest["audit_head"]["position"] > 0 and len(manifest["audit_head"]["hash"]) == 64
     assert [file["name"] for file in manifest["files"]] == [
-        "train-00000-of-00001.jsonl",
+        "train-00000-of-00001.jsonl.gz",
         "train-00000-of-00001.parquet",
         "DATASHEET.md",
         "README.md",
@@ -147,7 +147,7 @@ def test_a_name_is_taken_once(world: World, api: Api) -> None:
 def file(world: World) -> tuple[str, bytes]:
     """(path below the project, bytes) of the JSONL file."""
     release, _ = cut(world, {"split": {"train": 1}})
-    name = "train-00000-of-00001.jsonl"
+    name = "train-00000-of-00001.jsonl.gz"
     return f"/releases/1/files/{name}", contents(release)[name]
 
 
@@ -159,8 +159,8 @@ def test_a_whole_file_comes_with_its_hash(api: Api, file: tuple[str, bytes]) -> 
     assert response["ETag"] == f'"{digest.hexdigest()}"'
     assert response["Digest"] == f"sha-256={base64.b64encode(digest.digest()).decode()}"
     assert response["Content-Length"] == str(len(data)) and response["Accept-Ranges"] == "bytes"
-    assert response["Content-Type"] == "application/x-ndjson"
-    assert response["Content-Disposition"] == 'attachment; filename="train-00000-of-00001.jsonl"'
+    assert response["Content-Type"] == "application/gzip"
+    assert response["Content-Disposition"] == 'attachment; filename="train-00000-of-00001.jsonl.gz"'
     head = api.head(path)
     assert head.status_code == 200 and head["Content-Length"] == str(len(data))
     assert body(head) == b""

@@ -1,5 +1,6 @@
 """A tokenizer's chat template over the rows of a release: what it loses is told, what is hostile is stopped."""
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -223,12 +224,13 @@ def test_a_release_tells_what_its_template_loses() -> None:
     assert kept.manifest["warnings"] == []
     assert kept.manifest["settings"]["chat_template"] == CHATML
     release, _ = cut(world, {"chat_template": SHOUTS, "split": {"train": 1}})
-    first = json.loads(contents(release)["train-00000-of-00001.jsonl"].splitlines()[0])["id"]
+    lines = gzip.decompress(contents(release)["train-00000-of-00001.jsonl.gz"]).splitlines()
+    first = json.loads(lines[0])["id"]
     assert release.manifest["warnings"] == [f"preference: 3 records {LOST} (the first: {first})"]
     assert f"- 3 records {LOST} (the first: {first}).\n" in contents(release)["README.md"].decode()
     # The rows are those of a release without one.
     plain, _ = cut(world, {"split": {"train": 1}})
-    for name in ("train-00000-of-00001.jsonl", "train-00000-of-00001.parquet"):
+    for name in ("train-00000-of-00001.jsonl.gz", "train-00000-of-00001.parquet"):
         assert contents(release)[name] == contents(plain)[name]
 
 

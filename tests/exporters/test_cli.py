@@ -27,13 +27,13 @@ from annotation.jobs import run_claimed
 from annotation.models import Item, Job, Membership
 from exporters.cli.main import app
 from exporters.models import Release, ReleaseFile
-from tests.exporters.releases import cut, judge_item, judged_world
+from tests.exporters.releases import cut, judge_item, judged_world, lines_of
 from tests.factories import World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TEXTS = {"README.md", "DATASHEET.md", "croissant.json", "manifest.json"}
-DATA = re.compile(r"(train|test)-\d{5}-of-\d{5}\.(parquet|jsonl)")
+DATA = re.compile(r"(train|test)-\d{5}-of-\d{5}\.(parquet|jsonl\.gz)")
 NOT_YET = (
     "Error: Labels 'dawid_skene' are not available yet; there are: majority, every, mean_strength, reference."
 )
@@ -242,7 +242,7 @@ def test_one_type_alone_is_a_whole_dataset(world: World, concord: Concord, kind:
     assert concord("pull", world.project.slug, "--type", kind, "--to", "data").exit_code == 0
     folder = Path("data")
     data = [name for name in files_in(folder) if DATA.fullmatch(name)]
-    assert data and all(name.endswith(kind) for name in data)
+    assert data and all(f".{kind}" in name for name in data)
     assert check_sums(folder) == len(data) + len(TEXTS)
     front = (folder / "README.md").read_text().split("\n---\n")[0]
     assert front.count(f"-*.{kind}") == len(data)
@@ -287,7 +287,7 @@ def test_a_part_of_another_file_is_found_and_fetched_again(
 ) -> None:
     cut(world, {"split": {"train": 1}})
     concord("pull", world.project.slug, "--to", "data")
-    name = "train-00000-of-00001.jsonl"
+    name = "train-00000-of-00001.jsonl.gz"
     whole = Path("data", name).read_bytes()
     Path("data", name).write_bytes(b"x" * 100)
     sent = spans_sent(monkeypatch)
@@ -435,8 +435,7 @@ def test_pulled_types_hold_the_same_rows(world: World, concord: Concord) -> None
     cut(world)
     concord("pull", world.project.slug, "--to", "data")
     for path in Path("data").glob("*.parquet"):
-        lines = path.with_suffix(".jsonl").read_text().splitlines()
-        assert pq.read_table(path).to_pylist() == [json.loads(line) for line in lines]
+        assert pq.read_table(path).to_pylist() == lines_of(path.with_suffix(".jsonl.gz").read_bytes())
 
 
 # The other commands

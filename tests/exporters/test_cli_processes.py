@@ -25,7 +25,7 @@ from tests.factories import NOW, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NAME = "train-00000-of-00001.jsonl"
+NAME = "train-00000-of-00001.jsonl.gz"
 MIB = 1 << 20
 
 

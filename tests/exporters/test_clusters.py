@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -14,10 +15,16 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 
-from exporters.clusters import BANDS, NEAR, ROWS, oldest_of_clusters, plain_text
+from exporters import clusters
+from exporters.clusters import BANDS, NEAR, ROWS, plain_text
 from exporters.splits import side_of, split_key
 
 SHARES = (("train", 0.8), ("test", 0.2))
+
+
+def oldest_of_clusters(prompts: Iterable[tuple[int, str]]) -> dict[int, int]:
+    ids, oldest = clusters.oldest_of_clusters(prompts)
+    return dict(zip(ids.tolist(), oldest.tolist(), strict=True))
 
 
 def distinct(number: int, words: int = 20) -> str:

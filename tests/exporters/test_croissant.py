@@ -1,5 +1,6 @@
 """croissant.json and DATASHEET.md beside the card: read by MLCommons' own package, true to the files."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -86,8 +87,8 @@ def test_rows_read_through_croissant_are_the_rows_of_the_files(
         described.write_text(croissant_for(described.read_text(), "jsonl"))
         expected = [
             json.loads(line) | {"split": path.name.split("-")[0]}
-            for path in sorted(tmp_path.glob("*.jsonl"))
-            for line in path.read_text().splitlines()
+            for path in sorted(tmp_path.glob("*.jsonl.gz"))
+            for line in gzip.decompress(path.read_bytes()).decode().splitlines()
         ]
         for path in tmp_path.glob("*.parquet"):
             path.unlink()
@@ -110,7 +111,7 @@ def test_each_file_is_listed_with_its_hash_and_size(world: World) -> None:
     files = contents(release)
     body = json.loads(files["croissant.json"])
     objects = {node["@id"]: node for node in body["distribution"] if node["@type"] == "cr:FileObject"}
-    assert set(objects) == {name for name in files if name.endswith(("parquet", "jsonl"))}
+    assert set(objects) == {name for name in files if name.endswith(("parquet", "jsonl.gz"))}
     for name, node in objects.items():
         assert node["sha256"] == hashlib.sha256(files[name]).hexdigest()
         assert node["contentSize"] == f"{len(files[name])} B"

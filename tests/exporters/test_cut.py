@@ -1,6 +1,5 @@
 """Cutting releases: what gets in, what stays out, and that nothing changes afterwards."""
 
-import json
 import threading
 import time
 from datetime import datetime, timedelta
@@ -22,7 +21,7 @@ from exporters.selectors import latest_release
 from exporters.services import beating, cut_release, fail_abandoned_releases, next_version, start_release
 from exporters.settings import release_settings
 from exporters.snapshot import one_moment, select_rows
-from tests.exporters.releases import contents, cut, judge_item, judged_world
+from tests.exporters.releases import contents, cut, judge_item, judged_world, lines_of
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,8 +30,8 @@ ALL_TRAIN = {"split": {"train": 1}}
 
 
 def records(release: Release, split: str = "train") -> list[dict[str, Any]]:
-    data = contents(release).get(f"{split}-00000-of-00001.jsonl", b"")
-    return [json.loads(line) for line in data.splitlines()]
+    data = contents(release).get(f"{split}-00000-of-00001.jsonl.gz")
+    return lines_of(data) if data else []
 
 
 def answers(release: Release) -> list[tuple[str, str, str]]:

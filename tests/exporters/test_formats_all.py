@@ -1,6 +1,5 @@
 """What holds of every export format there is; a new one is held to it by being registered."""
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -16,7 +15,7 @@ from annotation.services.voiding import void_judgment
 from comparisons.erasure import erase_texts
 from exporters.formats import export_formats
 from tests.exporters.format_worlds import CUTTABLE, agreed, lease_in, some_answer, world_of_all_kinds
-from tests.exporters.releases import contents, cut
+from tests.exporters.releases import contents, cut, lines_of
 from tests.factories import NOW, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +33,7 @@ def data_of(world: World) -> dict[str, list[bytes]]:
     assert job.error is None, job.error
     found: dict[str, list[bytes]] = {key: [] for key in CUTTABLE}
     for name, data in sorted(contents(release).items()):
-        if name.endswith((".jsonl", ".parquet")):
+        if name.endswith((".jsonl.gz", ".parquet")):
             found[name.split("/")[0]].append(data)
     assert all(len(files) == 2 for files in found.values())
     return found
@@ -132,8 +131,7 @@ def test_both_types_hold_the_same_in_every_format_and_trainers_meet_no_null() ->
     for key in CUTTABLE:
         export_format = export_formats.get(key)
         table = pq.read_table(BytesIO(files[f"{key}/train-00000-of-00001.parquet"]))
-        lines = files[f"{key}/train-00000-of-00001.jsonl"].split(b"\n")
-        found = [json.loads(line) for line in lines if line]
+        found = lines_of(files[f"{key}/train-00000-of-00001.jsonl.gz"])
         assert found, key
         assert table.to_pylist() == found, key
         assert list(export_format.columns) == table.column_names == list(found[0]), key

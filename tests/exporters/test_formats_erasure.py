@@ -1,5 +1,6 @@
 """Erasing what a person wrote reaches the files of releases in every format."""
 
+import gzip
 from datetime import timedelta
 
 import pytest
@@ -46,7 +47,9 @@ def test_a_format_says_truly_whether_it_holds_what_people_wrote() -> None:
     world, _, _ = written_world(list(KINDS), note="Written as a note.")
     files = contents(cut(world, EVERYTHING)[0])
     found = {
-        name.split("/")[0] for name, data in files.items() if name.endswith(".jsonl") and b"Written" in data
+        name.split("/")[0]
+        for name, data in files.items()
+        if name.endswith(".jsonl.gz") and b"Written" in gzip.decompress(data)
     }
     assert sorted(found) == HOLDING
     assert not [name for name, data in files.items() if "/train" not in name and b"Written for" in data]
@@ -66,7 +69,7 @@ def test_erased_texts_leave_every_file_that_may_hold_them() -> None:
     assert data and not [name for name in data if default_storage.exists(name)]
     kept = release.files.filter(erased_at__isnull=True)
     assert all(default_storage.exists(file.storage_name) for file in kept)
-    assert kept.filter(format="preference").count() == 3
+    assert kept.filter(format="preference").count() == 5
     assert AuditEvent.objects.filter(action="release.erased").count() == 1
     erase_released_texts(SWEPT + timedelta(days=1))
     assert set(release.files.values_list("erased_at", flat=True)) == {None, SWEPT}

@@ -21,7 +21,7 @@ from exporters.formats.ratings import ratings
 from exporters.settings import release_settings
 from exporters.snapshot import select_rows
 from tests.exporters.format_worlds import cut_as, lease_in, message
-from tests.exporters.releases import contents, cut, judge_item, judged_world
+from tests.exporters.releases import contents, cut, judge_item, judged_world, lines_of
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -251,7 +251,7 @@ def test_what_happens_after_the_snapshot_changes_nothing() -> None:
     corrected, voided = Judgment.objects.order_by("pk")
 
     def read() -> list[tuple[int, str]]:
-        content = SelectedContent(selection.rows, selection.texts, lambda share: None, selection.whole)
+        content = SelectedContent(selection, lambda share: None)
         return [(row["judgment"], row["answers"]) for _, row in judgments.records(content)]
 
     before = read()
@@ -310,9 +310,9 @@ def test_pairs_of_a_release_with_judgments_are_those_without() -> None:
     world = judged_world([[-2, 0, 1], [-1, 0, -1]])
     alone = contents(cut(world, {"split": {"train": 1}})[0])
     both = contents(cut(world, {"split": {"train": 1}, "formats": ["preference", "judgments"]})[0])
-    name = "train-00000-of-00001.jsonl"
+    name = "train-00000-of-00001.jsonl.gz"
     assert both[f"preference/{name}"] == alone[name]
-    assert len(both[f"judgments/{name}"].splitlines()) == 6
+    assert len(lines_of(both[f"judgments/{name}"])) == 6
 
 
 def test_judge_item_undoes_the_screen() -> None:

@@ -18,6 +18,7 @@ from exporters.formats.preference import preference
 from exporters.labels import LABELS, Label, Vote
 from exporters.settings import release_settings
 from exporters.splits import side_of, split_key
+from tests.exporters.releases import lines_of
 
 SHARES = (("train", 0.8), ("test", 0.2))
 
@@ -101,6 +102,7 @@ def test_an_empty_request_gets_the_documented_defaults() -> None:
         "ties": "drop",
         "split": {"train": 0.8, "test": 0.2, "seed": 0, "clusters": "near"},
         "formats": ["preference"],
+        "chat_template": "",
     }
 
 
@@ -204,10 +206,10 @@ def test_both_types_hold_the_same_rows_and_the_bytes_repeat(
     for side in ("train", "test"):
         expected = [record for where, record in data if where == side]
         names = sorted(
-            name.removesuffix(".jsonl") for name in files if name.startswith(side) and "jsonl" in name
+            name.removesuffix(".jsonl.gz") for name in files if name.startswith(side) and "jsonl" in name
         )
         assert len(names) == -(-len(expected) // 5)
-        lines = [json.loads(line) for name in names for line in files[f"{name}.jsonl"].split(b"\n")[:-1]]
+        lines = [record for name in names for record in lines_of(files[f"{name}.jsonl.gz"])]
         table = [row for name in names for row in pq.read_table(folder / "a" / f"{name}.parquet").to_pylist()]
         assert lines == table == expected
 
@@ -216,7 +218,7 @@ def test_shards_are_numbered_by_their_count(tmp_path: Path) -> None:
     record = {"id": "1", "item": "", "prompt": [], "chosen": [], "rejected": [], "protocol": ""}
     files = written(tmp_path / "files", [("train", record)] * 11)
     assert sorted(files) == [
-        f"train-0000{number}-of-00003.{kind}" for number in range(3) for kind in ("jsonl", "parquet")
+        f"train-0000{number}-of-00003.{kind}" for number in range(3) for kind in ("jsonl.gz", "parquet")
     ]
     assert [
         pq.read_metadata(tmp_path / "files" / f"train-0000{n}-of-00003.parquet").num_rows for n in range(3)
@@ -238,5 +240,5 @@ def test_the_card_of_a_jsonl_folder_points_at_jsonl_only() -> None:
         "Read train-*.parquet.\n"
     )
     changed = card_for(card, "jsonl")
-    assert "    path: train-*.jsonl\n" in changed and "    path: test-*.jsonl\n" in changed
+    assert "    path: train-*.jsonl*\n" in changed and "    path: test-*.jsonl*\n" in changed
     assert 'pretty_name: "train-*.parquet"' in changed and changed.endswith("Read train-*.parquet.\n")

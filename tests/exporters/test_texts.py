@@ -17,7 +17,7 @@ from comparisons.selectors import pairwise_outcomes, written_texts
 from exporters.models import Release
 from exporters.stream import judgments_json
 from tests.comparisons.screens import screen_for
-from tests.exporters.releases import contents, cut, judged_world
+from tests.exporters.releases import contents, cut, judged_world, lines_of
 from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,8 +29,7 @@ CRITIQUE_PROTOCOL = {"kind": "critique", "criteria": ["Honest", "Kind"]}
 
 
 def records(release: Release, prefix: str = "") -> list[dict[str, Any]]:
-    data = contents(release)[f"{prefix}train-00000-of-00001.jsonl"]
-    return [json.loads(line) for line in data.split(b"\n") if line]
+    return lines_of(contents(release)[f"{prefix}train-00000-of-00001.jsonl.gz"])
 
 
 def message(text: str) -> list[dict[str, str]]:

@@ -14,10 +14,11 @@ import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
-from annotation.models import Item, Judgment, Membership, Project
+from annotation.models import Judgment, Membership, Project
 from exporters import snapshot
+from exporters.selection import Selection
 from exporters.settings import ReleaseSettings, release_settings
-from exporters.snapshot import Selection, select_rows
+from exporters.snapshot import ItemFacts, select_rows
 from tests.exporters.releases import contents, cut
 from tests.factories import World, make_world
 from tests.faults.guards import own_database_url
@@ -66,7 +67,7 @@ def slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
         project: Project,
         settings: ReleaseSettings,
         key: bytes,
-        items: Sequence[Item],
+        items: Sequence[ItemFacts],
         selection: Selection,
     ) -> None:
         before = len(selection.rows)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from exporters.formats import MESSAGES, Record, ReleaseContent
+from exporters.formats import MESSAGES, Judged, Record, ReleaseContent
 
 COMPLETIONS = pa.list_(
     pa.struct(
@@ -114,28 +114,39 @@ class JudgmentsFormat:
     )
 
     def records(self, content: ReleaseContent) -> Iterator[tuple[str, Record]]:
+        group, shared = "", dict[str, Any]()
+        criteria: dict[int, list[Record]] = {}
         for judged in content.judgments():
+            if judged.group != group:
+                group, shared = judged.group, item_columns(judged)
+            if judged.protocol_version not in criteria:
+                criteria[judged.protocol_version] = [asdict(scale) for scale in judged.criteria]
             record = {name: getattr(judged, name) for name in self.schema.names}
             yield (
                 judged.split,
                 record
+                | shared
                 | (asdict(judged.origin) if judged.origin else {})
                 | {
-                    "metadata": as_text(judged.metadata),
-                    "completions": [
-                        {
-                            "position": completion.position,
-                            "model": completion.model,
-                            "settings": as_text(completion.settings),
-                            "messages": completion.messages,
-                        }
-                        for completion in judged.completions
-                    ],
-                    "criteria": [asdict(scale) for scale in judged.criteria],
+                    "criteria": criteria[judged.protocol_version],
                     "answers": as_text(judged.answers),
                     "created_at": judged.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
                 },
             )
+
+
+def item_columns(judged: Judged) -> Record:
+    """What is the same in all records of an item, which follow one another."""
+    completions = [
+        {
+            "position": completion.position,
+            "model": completion.model,
+            "settings": as_text(completion.settings),
+            "messages": completion.messages,
+        }
+        for completion in judged.completions
+    ]
+    return {"metadata": as_text(judged.metadata), "completions": completions}
 
 
 def as_text(value: dict[str, Any]) -> str:

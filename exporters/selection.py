@@ -1,0 +1,100 @@
+"""What a release is going to hold, by ids and labels; the texts are immutable and are read later."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from exporters.card import ProtocolFacts
+from exporters.prompts import Cluster, PromptHashes
+from exporters.settings import ReleaseSettings
+from exporters.spill import Spill
+
+
+class SelectedRow(NamedTuple):
+    """One row of the release to be; `id` is stable from release to release."""
+
+    id: str
+    item: int
+    external_id: str
+    chosen: int
+    rejected: int
+    strength: float | None
+    is_tie: bool
+    split: str
+    protocol: str
+    judgment_ids: Sequence[int]
+    content_hash: str
+
+
+class SelectedText(NamedTuple):
+    """One written text of the release to be: the demonstration or revision of one judgment.
+
+    `completion` is what a revision began from, None for a demonstration; `is_preferred`: it changed something.
+    """
+
+    id: str
+    item: int
+    external_id: str
+    judgment: int
+    completion: int | None
+    is_preferred: bool
+    split: str
+    protocol: str
+
+
+class SelectedJudgment(NamedTuple):
+    """One whole judgment of the release to be, whether a row rests on it or not."""
+
+    judgment: int
+    item: int
+    split: str
+
+
+@dataclass
+class Selection:
+    """Rows and texts in the order of batch and item, and what the card tells of them.
+
+    Rows, texts and judgments lie in temporary files. `dropped` counts pairs by reason: tie, identical,
+    too_few_judgments, no_reference. `audit_position` is the highest sealed one among the events about this project's
+    judgments, `audit_waiting` are the ids of those that were not sealed yet.
+    """
+
+    rows: Spill[SelectedRow] = field(default_factory=lambda: Spill(SelectedRow._make))
+    texts: Spill[SelectedText] = field(default_factory=lambda: Spill(SelectedText._make))
+    whole: Spill[SelectedJudgment] = field(default_factory=lambda: Spill(SelectedJudgment._make))
+    """Every judgment of the items, when a format asks for whole judgments; by item, then by id."""
+    sides: Counter[str] = field(default_factory=Counter)
+    """Rows, texts and whole judgments by the side they lie on."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    items: int = 0
+    judgments: int = 0
+    simulated_judgments: int = 0
+    annotators: set[int] = field(default_factory=set)
+    guidelines: set[int] = field(default_factory=set)
+    languages: set[str] = field(default_factory=set)
+    prompts: PromptHashes = field(default_factory=PromptHashes)
+    batches: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Numbers of the batches with rows, by the id of their protocol."""
+    protocols: tuple[ProtocolFacts, ...] = ()
+    audit_position: int = 0
+    audit_waiting: list[int] = field(default_factory=list)
+    deciding: dict[int, str] = field(default_factory=dict)
+    """`exporters.groups.deciding_hashes`."""
+
+    def splits(self, settings: ReleaseSettings) -> tuple[tuple[str, int, int], ...]:
+        """(side, rows with texts and whole judgments, prompts) for every side of the settings, also the empty ones."""
+        return tuple((side, self.sides[side], self.prompts.prompts(side)) for side, _ in settings.shares)
+
+    @cached_property
+    def clusters(self) -> tuple[int, Cluster | None]:
+        """How many clusters there are, and the largest. Ask once everything is selected."""
+        return self.prompts.clusters()
+
+    def largest_cluster(self) -> int:
+        """The number of its items."""
+        _, largest = self.clusters
+        return largest.items if largest else 0
