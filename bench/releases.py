@@ -246,7 +246,7 @@ def cut(name: str) -> None:
 
     from annotation.jobs import run_claimed
     from annotation.models import Job, Project, User
-    from exporters.services import start_release
+    from exporters.services.releases import start_release
     from exporters.settings import release_settings
 
     project, lead = Project.objects.get(), User.objects.get(email="lead@bench.invalid")

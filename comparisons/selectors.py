@@ -95,7 +95,8 @@ def pairwise_outcomes(
     """Every pair of completions that `judgments` compare, in order of judgment and criterion.
 
     A ranking or rating of N completions gives N(N−1)/2 outcomes, less those with a completion to which the criterion
-    does not apply; a choice among N gives N−1, and nothing about the others. One query for each kind of answer.
+    does not apply; a choice among N gives N−1, and nothing about the others. One query for each kind of answer, and
+    one for the completions of every ROWS_AT_ONCE comparisons.
     A critique gives none: its revision is no completion and no second person saw it, so there is nothing to agree or
     aggregate on (docs/how-to/add-a-judgment-kind.md). `written_texts` has it.
     """

@@ -24,7 +24,7 @@ from exporters.models import Release
 from exporters.preview import preview_release
 from exporters.selectors import manifest_json, release_json, releases_of
 from exporters.sending import file_response
-from exporters.services import start_release
+from exporters.services.releases import start_release
 from exporters.settings import release_settings
 
 log = structlog.get_logger()

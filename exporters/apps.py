@@ -19,9 +19,9 @@ class ExportersConfig(AppConfig):
         from exporters.formats.members import FORMATS
         from exporters.invariants import RELEASED_ROWS
         from exporters.panels import releases_panel
-        from exporters.services import JOB_KIND, cut_release, fail_abandoned_releases
-        from exporters.webhooks import JOB_KIND as DELIVERY_KIND
-        from exporters.webhooks import announce_job, deliver_webhook
+        from exporters.services.releases import JOB_KIND, cut_release, fail_abandoned_releases
+        from exporters.services.webhooks import JOB_KIND as DELIVERY_KIND
+        from exporters.services.webhooks import announce_job, deliver_webhook
 
         invariants.register("I14", RELEASED_ROWS)
         stored_files.register(

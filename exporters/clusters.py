@@ -6,7 +6,7 @@ what such pairs link (single linkage). Near pairs are looked for by MinHash with
 Rajaraman, Ullman, Mining of Massive Datasets, 3.4) and every pair that is found is then verified on the whole sets.
 
 A run stands in its set as a 64-bit hash of its words, so two different runs are taken for one once in 2^64. The sets
-lie in a temporary file: what stays in memory is 200 bytes for each prompt, however long it is.
+lie in a temporary file: what stays in memory is about 250 bytes for each prompt, however long it is.
 
 A pair of similarity s agrees in all ROWS hashes of one band with probability s^ROWS, so it is missed in all
 BANDS bands with probability (1 − s^ROWS)^BANDS: 3.6e-4 at s = 0.8, 6e-8 at s = 0.9 and 0 at s = 1. A missed pair

@@ -10,7 +10,7 @@ from annotation.audit import record_audit
 from annotation.models import AuditEvent, Judgment, Membership
 from exporters.formats import export_formats
 from exporters.models import Release, ReleaseFile
-from exporters.webhooks import announce_release
+from exporters.services.webhooks import announce_release
 
 WROTE = Q(demonstration_answer__isnull=False) | Q(critique_answer__isnull=False)
 

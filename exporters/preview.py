@@ -5,7 +5,7 @@ from typing import Any
 from annotation.errors import Refused
 from annotation.models import Project
 from exporters.obstacles import obstacle
-from exporters.services import refuse_unknown_batches
+from exporters.services.releases import refuse_unknown_batches
 from exporters.settings import ReleaseSettings
 from exporters.snapshot import select_rows
 

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from annotation.models import Job, Project
 from exporters.models import Release, ReleaseFile, Webhook, WebhookDelivery
-from exporters.services import JOB_KIND
+from exporters.services.releases import JOB_KIND
 from exporters.settings import SPLITS
 
 DELIVERIES_SHOWN = 25

@@ -25,7 +25,7 @@ from exporters.models import Release
 from exporters.preview import preview_release
 from exporters.selectors import card_of, failure_of, release_files, release_job, releases_of, sides_of
 from exporters.sending import file_response
-from exporters.services import start_release
+from exporters.services.releases import start_release
 
 RELEASES_SHOWN = 50
 log = structlog.get_logger()

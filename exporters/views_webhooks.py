@@ -17,7 +17,7 @@ from annotation.views.console import console_context
 from annotation.views.signed_in import SignedInRequest, signed_in
 from exporters.access import access_delivery, access_webhook
 from exporters.selectors import last_deliveries, webhooks_of
-from exporters.webhooks import EVENTS, add_webhook, remove_webhook, send_again
+from exporters.services.webhooks import EVENTS, add_webhook, remove_webhook, send_again
 
 EVENT_WORDS = {
     "release.frozen": "A release is frozen",

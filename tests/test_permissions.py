@@ -22,8 +22,8 @@ from annotation.models import ApiToken, User
 from annotation.services.people import create_token, revoke_token
 from annotation.services.reports import report_item
 from exporters.models import Release, ReleaseFile, WebhookDelivery
+from exporters.services.webhooks import add_webhook, announce
 from exporters.settings import release_settings
-from exporters.webhooks import add_webhook, announce
 from rewards.models import RewardRun
 from tests.factories import NOW, World, digest, make_world
 

@@ -20,7 +20,7 @@ from annotation.services.batches import start_import
 from annotation.services.import_job import fail_abandoned_imports
 from annotation.services.jobs import cancel_job, retry_job
 from exporters.models import Release
-from exporters.services import fail_abandoned_releases, start_release
+from exporters.services.releases import fail_abandoned_releases, start_release
 from exporters.settings import release_settings
 from tests.annotation.browsing import signed_in
 from tests.exporters.releases import judged_world

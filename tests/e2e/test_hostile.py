@@ -35,7 +35,7 @@ from annotation.services.reports import report_item
 from annotation.services.voiding import void_judgment
 from comparisons.services.statistics import start_statistics
 from exporters.models import Release
-from exporters.services import start_release
+from exporters.services.releases import start_release
 from exporters.settings import release_settings
 from rewards.models import RewardRun
 from tests.annotation.hostile import heavy, payloads

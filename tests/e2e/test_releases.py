@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from annotation.jobs import run_claimed
 from annotation.models import Job
-from exporters.webhooks import announce
+from exporters.services.webhooks import announce
 from tests.e2e.conftest import PHONE, WIDE, OpenPage
 from tests.e2e.looks import faults, overflow
 from tests.exporters.releases import cut, judged_world

@@ -11,7 +11,7 @@ from django.core.files.storage import default_storage
 from annotation.jobs import run_claimed
 from annotation.models import Job, Membership
 from exporters.models import Release
-from exporters.services import start_release
+from exporters.services.releases import start_release
 from exporters.settings import release_settings
 from tests.factories import NOW, World, make_world
 

@@ -18,7 +18,13 @@ from annotation.services.people import give_consent
 from annotation.services.returning import sweep_leases
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.selectors import latest_release
-from exporters.services import beating, cut_release, fail_abandoned_releases, next_version, start_release
+from exporters.services.releases import (
+    beating,
+    cut_release,
+    fail_abandoned_releases,
+    next_version,
+    start_release,
+)
 from exporters.settings import release_settings
 from exporters.snapshot import one_moment, select_rows
 from tests.exporters.releases import contents, cut, judge_item, judged_world, lines_of

@@ -12,7 +12,7 @@ from comparisons.erasure import erase_texts
 from exporters.erasure import erase_released_texts
 from exporters.formats import export_formats
 from exporters.models import Release
-from exporters.services import start_release
+from exporters.services.releases import start_release
 from exporters.settings import release_settings
 from tests.exporters.format_worlds import CUTTABLE, KINDS, agreed, lease_in, world_of_all_kinds
 from tests.exporters.format_worlds import some_answer as said

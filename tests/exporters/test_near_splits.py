@@ -10,7 +10,7 @@ from annotation.models import Item, Job
 from exporters.card import settings_words
 from exporters.models import Release
 from exporters.obstacles import CLUSTER_ITEMS_MAX
-from exporters.services import start_release
+from exporters.services.releases import start_release
 from exporters.settings import release_settings, stored_settings
 from exporters.snapshot import select_rows
 from tests.exporters.releases import contents, cut

@@ -20,7 +20,7 @@ from annotation.jobs import enqueue_job, run_claimed
 from annotation.models import AuditEvent, Job
 from annotation.services.jobs import cancel_job
 from exporters.models import Webhook, WebhookDelivery
-from exporters.webhooks import (
+from exporters.services.webhooks import (
     EVENTS,
     WAIT_SECONDS,
     WEBHOOKS_MAX,

@@ -25,6 +25,7 @@ from tests.faults.guards import own_database_url
 from tests.faults.scale import scaled
 
 OVERLAP = 4
+EIGHT = 8
 ITEMS, SELECTIONS = 200, 2
 ROUNDS = scaled(1, 15)
 PAUSE_SECONDS = 0.04
@@ -34,8 +35,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def people_submitting(world: World) -> Iterator[None]:
-    """Annotators who judge one item after the other until the block ends."""
+def people_submitting(world: World, count: int = OVERLAP) -> Iterator[None]:
+    """`count` annotators who judge one item after the other until the block ends."""
     stop = threading.Event()
 
     def judge(annotator: Membership, seed: int) -> None:
@@ -46,8 +47,8 @@ def people_submitting(world: World) -> Iterator[None]:
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(OVERLAP) as pool:
-        people = [pool.submit(judge, world.member(), seed) for seed in range(OVERLAP)]
+    with ThreadPoolExecutor(count) as pool:
+        people = [pool.submit(judge, world.member(), seed) for seed in range(count)]
         try:
             yield
         finally:
@@ -105,9 +106,9 @@ def selections(rounds: int) -> tuple[int, int]:
     return seen, torn
 
 
-def busy_world() -> World:
+def busy_world(overlap: int = OVERLAP) -> World:
     world = make_world()
-    world.batch(items=ITEMS, overlap=OVERLAP)
+    world.batch(items=ITEMS, overlap=overlap)
     return world
 
 
@@ -151,19 +152,25 @@ def pinned_moment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_cutting_twice_from_one_snapshot_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control is the third cut, of a later moment: were it the same, the first two would prove nothing."""
+    """Eight people submit before, between and during the cuts. Whole judgments are read after the moment is over.
+
+    The control is the third cut, of a later moment: were it the same, the first two would prove nothing.
+    """
+    settings = {"labels": "every", "formats": ["preference", "judgments"]}
     files = size = 0
     for _ in range(ROUNDS):
-        world = busy_world()
-        with people_submitting(world):
+        world = busy_world(EIGHT)
+        with people_submitting(world, EIGHT):
             while Judgment.objects.filter(batch__project=world.project).count() < 20:
                 time.sleep(0.02)
             with pinned_moment(monkeypatch):
-                first, job = cut(world, {"labels": "every"})
+                first, job = cut(world, settings)
                 time.sleep(0.2)
-                second, _ = cut(world, {"labels": "every"})
-            later, _ = cut(world, {"labels": "every"})
+                between = Judgment.objects.filter(batch__project=world.project).count()
+                second, _ = cut(world, settings)
+            later, _ = cut(world, settings)
         assert job.state == "succeeded", job.error
+        assert first.judgments < between
         assert contents(first) == contents(second)
         assert contents(first) != contents(later)
         assert later.judgments > first.judgments

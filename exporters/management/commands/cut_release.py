@@ -10,7 +10,7 @@ from annotation.errors import Refused
 from annotation.jobs import run_claimed
 from annotation.models import Job, Project, User
 from exporters.chat_template import read_template
-from exporters.services import start_release
+from exporters.services.releases import start_release
 from exporters.settings import release_settings
 
 

@@ -26,9 +26,9 @@ from exporters.content import SelectedContent
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.obstacles import obstacle
 from exporters.selection import Selection
+from exporters.services.webhooks import announce_release
 from exporters.settings import ReleaseSettings, stored_settings
 from exporters.snapshot import select_rows
-from exporters.webhooks import announce_release
 from exporters.writing import store_file, write_format
 
 JOB_KIND = "cut_release"

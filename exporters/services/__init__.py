@@ -1,0 +1,1 @@
+"""Writes of this room: releases and webhooks."""
