@@ -264,6 +264,7 @@ def test_a_running_instance_adds_up_web_and_worker_and_forgets_no_count(tmp_path
         assert scraped()[alive] == 40
         web = {int(path.stem.partition("_")[2]) for path in (instance.var / "metrics").glob("histogram_*.db")}
         os.kill(max(web), signal.SIGKILL)
+        until(lambda: is_gone(max(web)))  # until then it may have taken a connection that nobody answers
         until(lambda: answers(ask))
         before = scraped()[alive]
         assert before >= 40, "what a killed process counted stays"
@@ -280,6 +281,14 @@ def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.2)
+
+
+def is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def answers(ask: Callable[[int], None]) -> bool:

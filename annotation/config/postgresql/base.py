@@ -18,9 +18,9 @@ def checked(connection: Any, result: Any) -> Any:
     """A result of libpq's own call. Raises the driver's error where it is one."""
     if result.status in READY:
         return result
-    pgconn = connection.pgconn
-    if pgconn.status == pq.ConnStatus.BAD and not result.error_field(pq.DiagnosticField.SQLSTATE):
-        raise psycopg.OperationalError(f"the connection is lost: {pgconn.get_error_message()}")
+    if not result.error_field(pq.DiagnosticField.SQLSTATE):
+        # libpq's own words and not the server's: the connection broke, whether libpq has noted so already or not.
+        raise psycopg.OperationalError(f"the connection is lost: {connection.pgconn.get_error_message()}")
     raise error_from_result(result, connection.info.encoding)
 
 

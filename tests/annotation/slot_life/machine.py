@@ -31,7 +31,7 @@ from annotation.services.people import give_consent, pause_annotator, resume_ann
 from annotation.services.projects import publish_consent_text
 from annotation.services.voiding import void_judgment
 from tests.annotation.engine.people import add_gold
-from tests.annotation.slot_life.model import HELD_MAX, Acknowledged, Given, Model, Person, Written
+from tests.annotation.slot_life.model import HELD_MAX, Acknowledged, Given, Model, Person, Slot, Written
 from tests.factories import World, make_world
 
 LEASE_SECONDS = 60
@@ -332,8 +332,13 @@ class SlotLife(RuleBasedStateMachine):
             self.exclude(given, "late")
         state = "accepted" if places else "late"
         self.model.judgments[judgment] = Written(slot, given.person, attempt, state, None, answer)
-        if places and given.purpose == "work" and self.model.may_continue(given.item):
-            self.model.targets[given.item] += self.learn(given.item, {0, 1})
+        if places:
+            self.note_policy(self.model.slots[slot])
+
+    def note_policy(self, slot: Slot) -> None:
+        """The item may have got one more slot: the policy decides anew after each answer and each correction."""
+        if slot.purpose == "work" and self.model.may_continue(slot.item):
+            self.model.targets[slot.item] += self.learn(slot.item, {0, 1})
 
     def is_known(self, key: tuple[int, uuid.UUID], body_hash: bytes, send: Any) -> bool:
         """Whether this submission came before; if so it is sent, and must be answered as ever or be refused."""
@@ -393,6 +398,7 @@ class SlotLife(RuleBasedStateMachine):
         self.model.judgments[outcome.body["judgment"]] = Written(
             earlier.slot, earlier.person, earlier.attempt, earlier.state, pk, answer
         )
+        self.note_policy(self.model.slots[earlier.slot])
 
     def note_void(self, written: Written, reason: str) -> None:
         slot = self.model.slots[written.slot]
