@@ -45,7 +45,7 @@ def test_a_broken_invariant_fails_the_job_and_is_an_error_in_the_log(
     job = checked()
     assert job.state == "failed"
     assert job.error is not None
-    assert "I6, every judgment has the receipt that acknowledged it" in job.error["detail"]
+    assert "I6, every judgment of a slot has the receipt that acknowledged it" in job.error["detail"]
     assert {"code": "I11", "detail": "the chain breaks at position 2"} in job.error["errors"]
     codes = [error["code"] for error in job.error["errors"]]
     assert codes.count("I6") == 1

@@ -4,14 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from django.conf import settings
-from django.core.management import call_command
-from django.test import Client, override_settings
+from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Membership, User
-from annotation.runtime.prepared import UNUSED_STATIC
 from tests.annotation.browsing import signed_in
+from tests.annotation.weights import collected, gzipped, loaded  # noqa: F401  (a fixture)
 from tests.factories import World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -99,38 +97,8 @@ def test_csp_reports_are_logged_and_limited(caplog: pytest.LogCaptureFixture) ->
 # Weight
 
 
-@pytest.fixture(scope="module")
-def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of static files as an instance serves them."""
-    folder = tmp_path_factory.mktemp("static")
-    storages = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "annotation.config.storage.HashedStaticFilesStorage"}
-    }
-    with override_settings(STATIC_ROOT=folder, STORAGES=storages):
-        call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=UNUSED_STATIC)
-    return folder
-
-
-def gzipped(files: set[Path]) -> int:
-    """Bytes over the wire of these files."""
-    return sum(file.with_name(f"{file.name}.gz").stat().st_size for file in files)
-
-
-def loaded(page: str, kind: str, collected: Path) -> set[Path]:
-    """Concord's own files of a kind that the page asks for, with every module that a script imports in turn."""
-    there_are = {file.name.split(".")[0]: file for file in (collected / kind).glob(f"*.*.{kind}")}
-    files: set[Path] = set()
-    waiting = re.findall(rf'"/static/{kind}/([a-z_]+)\.{kind}"', page)
-    while waiting:
-        file = there_are[waiting.pop()]
-        if file not in files:
-            files.add(file)
-            waiting += re.findall(r'from ?"\./([a-z_]+)\.', file.read_text())
-    return files
-
-
 @pytest.mark.parametrize("kind", ["pairwise", "ranking", "rating", "demonstration", "critique"])
-def test_scripts_and_styles_of_a_task_stay_within_their_budget(kind: str, collected: Path) -> None:
+def test_scripts_and_styles_of_a_task_stay_within_their_budget(kind: str, collected: Path) -> None:  # noqa: F811
     """12 kB of scripts and 14 kB of styles, of those that the page needs before it can be used."""
     protocol = {"kind": kind} | (
         {} if kind == "demonstration" else {"criteria": [{"key": "brief", "name": "Brief"}]}

@@ -1,12 +1,13 @@
 """The page of two conversations: its script comes with the protocol that asks by turn, and weighs little."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from tests.annotation.browsing import signed_in
-from tests.annotation.test_pages_session import gzipped, loaded
+from tests.annotation.weights import collected, gzipped, loaded  # noqa: F401  (a fixture)
 from tests.conversations import PER_TURN, add_conversations
 from tests.factories import make_world
 
@@ -21,14 +22,12 @@ def page_of(protocol: dict[str, object], turns: tuple[int, int] = (4, 4)) -> str
     return client.post(f"/projects/{world.project.slug}/lease", follow=True).content.decode()
 
 
-def test_scripts_and_styles_of_a_task_by_turn_stay_within_their_budget() -> None:
+def test_scripts_and_styles_of_a_task_by_turn_stay_within_their_budget(collected: Path) -> None:  # noqa: F811
     page = page_of(PER_TURN | {"criteria": ["Clarity"]})
-    scripts, styles = loaded(page, "js"), loaded(page, "css")
-    own = {file for file in scripts if file.stem == "turns"}
-    assert len(own) == 1
-    figures = {"shared": gzipped(scripts - own), "own": gzipped(own), "styles": gzipped(styles)}
-    print(figures)
-    assert figures["shared"] <= 12_000 and figures["own"] <= 4_200 and figures["styles"] <= 14_000
+    scripts, styles = loaded(page, "js", collected), loaded(page, "css", collected)
+    assert "turns" in {file.name.split(".")[0] for file in scripts}
+    print(f"by turn: scripts {gzipped(scripts)} bytes, styles {gzipped(styles)} bytes")
+    assert gzipped(scripts) <= 12_000 and gzipped(styles) <= 14_000
 
 
 def test_only_a_protocol_by_turn_brings_the_script_and_the_questions() -> None:

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from annotation.ids import among
 from annotation.jobs import JobCancelled, Progress, claim_job
 from annotation.models import Item, Job
-from exporters import clusters, content, files, services, snapshot
+from exporters import clusters, content, files, snapshot
 from exporters.files import write_dataset
 from exporters.formats.preference import preference
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.prompts import Cluster, PromptHashes
+from exporters.services import releases
 from exporters.services.releases import cut_release, start_release
 from exporters.settings import release_settings
 from exporters.spill import Spill
@@ -168,7 +169,7 @@ def tiny_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setattr(snapshot, "ITEMS_AT_ONCE", 2)
         patch.setattr(content, "ROWS_AT_ONCE", 2)
         patch.setattr(content, "JUDGMENTS_AT_ONCE", 2)
-        patch.setattr(services, "ROWS_AT_ONCE", 2)
+        patch.setattr(releases, "ROWS_AT_ONCE", 2)
         yield
 
 
