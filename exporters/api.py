@@ -33,7 +33,35 @@ log = structlog.get_logger()
 class FiltersInput(serializers.Serializer[Any]):
     batches = serializers.ListField(child=serializers.IntegerField(min_value=1), required=False)
     languages = serializers.ListField(child=serializers.CharField(), required=False)
+    guideline_versions = serializers.ListField(child=serializers.IntegerField(min_value=1), required=False)
+    since = serializers.CharField(
+        required=False, allow_blank=True, help_text="Judgments from this date or time on (ISO 8601)."
+    )
+    before = serializers.CharField(required=False, allow_blank=True, help_text="Judgments before it.")
     min_judgments = serializers.IntegerField(required=False, min_value=0, max_value=1000)
+    min_agreement = serializers.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text="The largest share of a pair's judgments that say the same must be so much.",
+    )
+    paused = serializers.CharField(
+        required=False, help_text="include or exclude: judgments of people who are paused now."
+    )
+
+
+class DebiasInput(serializers.Serializer[Any]):
+    max_lean = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        help_text="Leave out people who surely lean to a place by more than this share, below 0.5.",
+    )
+    both_orders = serializers.BooleanField(
+        required=False, help_text="Only pairs whose label holds in both orders of showing."
+    )
+    length_balanced = serializers.BooleanField(
+        required=False, help_text="As many rows with the longer completion chosen as with the shorter."
+    )
 
 
 class SplitInput(serializers.Serializer[Any]):
@@ -52,14 +80,24 @@ class ReleaseInput(serializers.Serializer[Any]):
 
     version = serializers.CharField(required=False, max_length=32)
     filters = FiltersInput(required=False)
-    labels = serializers.CharField(required=False)
-    ties = serializers.CharField(required=False)
+    labels = serializers.CharField(
+        required=False, help_text="majority, every, mean_strength, dawid_skene or reference."
+    )
+    criterion = serializers.CharField(required=False, help_text="Key of a criterion; overall by default.")
+    ranking_pairs = serializers.CharField(
+        required=False, help_text="all, adjacent or best_worst: which pairs of a ranking make rows."
+    )
+    ties = serializers.CharField(required=False, help_text="drop, soft or both.")
+    debias = DebiasInput(required=False)
     split = SplitInput(required=False)
     formats = serializers.ListField(child=serializers.CharField(), required=False)
     chat_template = serializers.CharField(
         required=False,
         allow_blank=True,
         help_text="Jinja, as a tokenizer has it: every row is rendered, and what that loses is told in the warnings.",
+    )
+    license = serializers.CharField(
+        required=False, allow_blank=True, help_text="Identifier of a licence for the card, such as cc-by-4.0."
     )
     preview = serializers.BooleanField(
         required=False, help_text="Count what the release would hold and store nothing."

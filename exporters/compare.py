@@ -10,13 +10,27 @@ from django.db.models import Exists, OuterRef
 
 from annotation.models import Judgment
 from exporters.models import Release, ReleaseRow
-from exporters.snapshot import row_id
+from exporters.rows import row_id
+from exporters.settings import ReleaseSettings, stored_settings
 
 ROWS_SHOWN = 50
 ROWS_AT_ONCE = 5000
 CORRECTED, ERASED, VOIDED = "judgment corrected", "judgment erased", "judgment voided"
 MORE_JUDGMENTS = "more judgments"
 CLUSTER_JOINED = "cluster joined"
+MAY_KEEP_OUT = (
+    "criterion",
+    "ranking_pairs",
+    "debias.both_orders",
+    "debias.length_balanced",
+    "debias.max_lean",
+    "filters.before",
+    "filters.guideline_versions",
+    "filters.min_agreement",
+    "filters.paused",
+    "filters.since",
+)
+"""Settings of which a row does not tell whether they keep it out; one that differs is named as a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +87,7 @@ def changes(before: Mapping[str, Row], after: Mapping[str, Row]) -> Changes:
 
 def rows_of(release: Release) -> Iterator[Row]:
     rows = ReleaseRow.objects.filter(release=release).order_by("number")
-    by_judgment = release.settings["labels"] == "every"
+    by_judgment, ties = release.settings["labels"] == "every", release.settings["ties"]
     columns = (
         "item__batch__number",
         "item__number",
@@ -89,7 +103,8 @@ def rows_of(release: Release) -> Iterator[Row]:
     )
     for row in rows.values_list(*columns).iterator(chunk_size=ROWS_AT_ONCE):
         batch, number, item, external_id, language, chosen, rejected, strength, is_tie, split, judgments = row
-        positions = (chosen, rejected) if is_tie or chosen < rejected else (rejected, chosen)
+        is_second_of_two = is_tie and ties == "both"
+        positions = (chosen, rejected) if is_second_of_two or chosen < rejected else (rejected, chosen)
         yield Row(
             id=row_id(batch, number, positions, judgments[0] if by_judgment else None),
             batch=batch,
@@ -183,12 +198,9 @@ class Reasons:
     """
 
     def __init__(self, before: Release, after: Release, found: Changes) -> None:
-        self.before, self.after = flat(before.settings), flat(after.settings)
-        self.settings = [
-            (name, self.before.get(name), self.after.get(name))
-            for name in sorted(self.before.keys() | self.after.keys())
-            if self.before.get(name) != self.after.get(name)
-        ]
+        settings = [stored_settings(release.settings) for release in (before, after)]
+        self.before, self.after = (flat(each.as_json()) for each in settings)
+        self.settings = differing(*settings)
         self.differing = {name for name, _, _ in self.settings}
         batches = before.project.batches.filter(created_at__gt=before.created_at)
         self.new_batches = set(batches.values_list("number", flat=True))
@@ -214,8 +226,9 @@ class Reasons:
         )
 
     def of_label(self, earlier: Row, row: Row) -> list[str]:
-        if "labels" in self.differing:
-            return [setting("labels")]
+        changed = [setting(name) for name in ("criterion", "labels") if name in self.differing]
+        if changed:
+            return changed
         found = self.lost(set(earlier.judgments) - set(row.judgments))
         return found + [MORE_JUDGMENTS] * bool(set(row.judgments) - set(earlier.judgments) and not found)
 
@@ -233,7 +246,7 @@ class Reasons:
             "filters.min_judgments": len(row.judgments) < lacking["filters.min_judgments"],
             "labels": lacking["labels"] != holding["labels"],
             "ties": row.is_tie and lacking["ties"] == "drop",
-        }
+        } | dict.fromkeys(MAY_KEEP_OUT, True)
         return [setting(name) for name, out in keeps_out.items() if out and name in self.differing]
 
     def lost(self, judgments: Iterable[int]) -> list[str]:
@@ -248,9 +261,19 @@ def setting(name: str) -> str:
     return f"setting {name}"
 
 
+def differing(before: ReleaseSettings, after: ReleaseSettings) -> list[tuple[str, Any, Any]]:
+    """(dotted name, before, after) of every setting that is another, by name."""
+    old, new = flat(before.as_json()), flat(after.as_json())
+    return [
+        (name, old.get(name), new.get(name))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
 def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a release by dotted names. Those from before there were clusters lack that key."""
-    found: dict[str, Any] = {"split.clusters": "exact"}
+    """Settings by dotted names."""
+    found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
             found |= {f"{name}.{part}": inner for part, inner in value.items()}

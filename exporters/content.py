@@ -12,10 +12,10 @@ from annotation.ids import among
 from annotation.jobs import JobFailed
 from annotation.models import Completion, Item
 from comparisons.selectors import texts_of
-from exporters.card import counted
 from exporters.formats import Judged, Messages, Pair, Scale, Text
 from exporters.judged import ERASED_MEANWHILE, judged
 from exporters.selection import SelectedText, Selection
+from exporters.words import counted
 
 ROWS_AT_ONCE = 500
 JUDGMENTS_AT_ONCE = 1500
@@ -91,6 +91,7 @@ class SelectedContent:
                     rejected_key=f"{group}-{rejected}",
                     is_swapped=chosen > rejected,
                     strength=row.strength,
+                    soft_label=row.soft_label,
                     judgments=len(row.judgment_ids),
                 )
             done += len(rows)
@@ -110,6 +111,7 @@ class SelectedContent:
                     rejected_key=f"{group_of(text.id)}-{position}",
                     is_swapped=True,
                     strength=None,
+                    soft_label=1.0,
                     judgments=1,
                 )
 

@@ -1,7 +1,7 @@
 """croissant.json: a release in MLCommons' Croissant 1.0, for tools that read it. Pure; no Django.
 
 https://docs.mlcommons.org/croissant/docs/croissant-spec.html. What the specification recommends and a release does
-not know is left out: licence, address, creator, and the date, which would make each cut another file.
+not know is left out: address, creator, and the date, which would make each cut another file.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from exporters.card import ReleaseFacts, filled_sides, one_line, opening
+from exporters.card import filled_sides, opening
+from exporters.facts import ReleaseFacts
 from exporters.files import WrittenFile
 from exporters.formats import ExportFormat
+from exporters.words import one_line
 
 SPECIFICATION = "http://mlcommons.org/croissant/1.0"
 FILES = "data-files"
@@ -67,6 +69,7 @@ def croissant(facts: ReleaseFacts, export_format: ExportFormat, files: Sequence[
         "@type": "sc:Dataset",
         "conformsTo": SPECIFICATION,
         "name": facts.project,
+        **({"license": facts.settings.license} if facts.settings.license else {}),
         "description": f"{one_line(facts.name)}. {opening(facts, export_format.unit).strip()}",
         "keywords": [export_format.tag, "human-feedback"],
         "isLiveDataset": False,

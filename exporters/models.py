@@ -43,7 +43,7 @@ class Release(models.Model):
     settings = models.JSONField()
     """api.md, Release settings, with every default filled in."""
     manifest = models.JSONField(default=dict)
-    """`exporters.card.ReleaseFacts.as_json()`: what card and `manifest.json` tell; no clock value in it."""
+    """`exporters.facts.ReleaseFacts.as_json()`: what card and `manifest.json` tell; no clock value in it."""
     judgments = models.PositiveIntegerField(default=0)
     """How many judgments the rows were made from."""
     audit_position = models.BigIntegerField(default=0)

@@ -1,10 +1,10 @@
 """Why a selection cannot become a release, in a sentence that says what to do."""
 
 from annotation.models import Item
-from exporters.card import counted
 from exporters.prompts import Cluster
 from exporters.selection import Selection
 from exporters.settings import ReleaseSettings
+from exporters.words import counted
 
 CLUSTER_SHARE_MAX = 0.1
 CLUSTER_ITEMS_MAX = 20
@@ -53,8 +53,17 @@ def why_empty(selection: Selection, settings: ReleaseSettings) -> str:
         "tie": "ties",
         "identical": "two completions that read the same",
         "no_reference": "no label that came with the data",
+        "no_estimate": "no estimate by Dawid and Skene's model",
+        "low_agreement": "judgments that agree too little",
+        "one_order": "judgments that do not say the same in both orders",
+        "length": "nothing against them in the balance of lengths",
     }
     parts = [
         f"{selection.dropped[key]:,} with {words}" for key, words in reasons.items() if selection.dropped[key]
     ]
-    return f"There is nothing to release. Pairs of completions left out: {', '.join(parts)}."
+    return " ".join(
+        [
+            f"There is nothing to release. Pairs of completions left out: {', '.join(parts)}.",
+            *(f"{note}." for note in selection.notes),
+        ]
+    )

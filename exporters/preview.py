@@ -5,7 +5,7 @@ from typing import Any
 from annotation.errors import Refused
 from annotation.models import Project
 from exporters.obstacles import obstacle
-from exporters.services.releases import refuse_unknown_batches
+from exporters.services.releases import refuse_unknown
 from exporters.settings import ReleaseSettings
 from exporters.snapshot import select_rows
 
@@ -16,10 +16,10 @@ ITEMS_MAX = 100_000
 def preview_release(project: Project, settings: ReleaseSettings) -> dict[str, Any]:
     """The counts under the names of the manifest; `problem` is why such a cut would fail, or None.
 
-    Call it outside any transaction. Raises Refused for a batch that does not exist and for a project with more
+    Call it outside any transaction. Raises Refused for what the project does not have, and for a project with more
     than ITEMS_MAX items.
     """
-    refuse_unknown_batches(project, settings)
+    refuse_unknown(project, settings)
     items = project.items.count()
     if items > ITEMS_MAX:
         raise Refused(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from exporters.card import ProtocolFacts
+from exporters.facts import Figures, ProtocolFacts
 from exporters.prompts import Cluster, PromptHashes
 from exporters.settings import ReleaseSettings
 from exporters.spill import Spill
 
 
 class SelectedRow(NamedTuple):
-    """One row of the release to be; `id` is stable from release to release."""
+    """One row of the release to be; `id` is stable from release to release, the labels as in `Pair`."""
 
     id: str
     item: int
@@ -23,6 +24,8 @@ class SelectedRow(NamedTuple):
     chosen: int
     rejected: int
     strength: float | None
+    soft_label: float
+    is_swapped: bool
     is_tie: bool
     split: str
     protocol: str
@@ -58,9 +61,9 @@ class SelectedJudgment(NamedTuple):
 class Selection:
     """Rows and texts in the order of batch and item, and what the card tells of them.
 
-    Rows, texts and judgments lie in temporary files. `dropped` counts pairs by reason: tie, identical,
-    too_few_judgments, no_reference. `audit_position` is the highest sealed one among the events about this project's
-    judgments, `audit_waiting` are the ids of those that were not sealed yet.
+    Rows, texts and judgments lie in temporary files. `dropped` counts pairs by reason (the keys of
+    `exporters.card_labels.DROPPED_STORIES`). `audit_position` is the highest sealed one among the events about this
+    project's judgments, `audit_waiting` are the ids of those that were not sealed yet.
     """
 
     rows: Spill[SelectedRow] = field(default_factory=lambda: Spill(SelectedRow._make))
@@ -82,8 +85,15 @@ class Selection:
     protocols: tuple[ProtocolFacts, ...] = ()
     audit_position: int = 0
     audit_waiting: list[int] = field(default_factory=list)
-    deciding: dict[int, str] = field(default_factory=dict)
-    """`exporters.groups.deciding_hashes`."""
+    made: int = 0
+    """Rows that were made, also those that the balance of lengths left out."""
+    leaning: int = 0
+    """People left out for their lean."""
+    judged: array[int] = field(default_factory=lambda: array("q"))
+    """Ids of the items with judgments that count, whether they gave a row or not."""
+    figures: Figures | None = None
+    notes: tuple[str, ...] = ()
+    """Sentences without their full stop on how the labels came about."""
 
     def splits(self, settings: ReleaseSettings) -> tuple[tuple[str, int, int], ...]:
         """(side, rows with texts and whole judgments, prompts) for every side of the settings, also the empty ones."""

@@ -4,11 +4,12 @@ Read in one REPEATABLE READ transaction, so that it is the state of one moment h
 meanwhile. It keeps ids and labels only; the texts are immutable and are read later.
 """
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import combinations, islice
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -28,42 +29,20 @@ from annotation.models import (
 )
 from annotation.models.judgment import IMPORTED
 from comparisons.selectors import WrittenText, pairwise_outcomes, work_judgments, written_texts
-from exporters.card import ProtocolFacts
+from exporters.balance import kept_for_balance
+from exporters.estimates import Estimates, estimates
+from exporters.facts import ProtocolFacts
+from exporters.figures import figures_of
 from exporters.formats import export_formats
 from exporters.groups import deciding_hashes
-from exporters.labels import LABELS, Label, Vote
+from exporters.labels import Vote
+from exporters.leaning import leaning_people
+from exporters.rows import CompletionFacts, ItemFacts, item_rows
 from exporters.selection import SelectedJudgment, SelectedRow, SelectedText, Selection
 from exporters.settings import ReleaseSettings
 from exporters.splits import side_of, split_key
 
 ITEMS_AT_ONCE = 1000
-
-
-class ItemFacts(NamedTuple):
-    """What rows are made from of an item. `batch` and `protocol_version` are numbers, `protocol` is an id."""
-
-    pk: int
-    batch: int
-    number: int
-    external_id: str
-    prompt_hash: str
-    reference: int | None
-    language: str
-    protocol: int
-    protocol_kind: str
-    protocol_version: int
-
-    @property
-    def protocol_name(self) -> str:
-        return f"{self.protocol_kind} v{self.protocol_version}"
-
-
-class CompletionFacts(NamedTuple):
-    """What rows are made from of a completion."""
-
-    pk: int
-    position: int
-    content_hash: str
 
 
 @contextmanager
@@ -90,6 +69,20 @@ def releasable_judgments(project: Project) -> QuerySet[Judgment]:
     return kept.filter(IMPORTED | ~Exists(asked) | Exists(agreed))
 
 
+def chosen_judgments(project: Project, settings: ReleaseSettings) -> QuerySet[Judgment]:
+    """Releasable judgments that the filters let through, whatever their items."""
+    found = releasable_judgments(project)
+    if settings.since:
+        found = found.filter(created_at__gte=datetime.fromisoformat(settings.since))
+    if settings.before:
+        found = found.filter(created_at__lt=datetime.fromisoformat(settings.before))
+    if settings.guidelines:
+        found = found.filter(guideline__number__in=settings.guidelines)
+    if settings.paused == "exclude":
+        found = found.filter(annotator__paused_at__isnull=True)
+    return found
+
+
 def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[Item]:
     """Items that the filters let through, in the order of the release."""
     items = Item.objects.filter(project=project, batch__state__in=[Batch.State.OPEN, Batch.State.CLOSED])
@@ -100,16 +93,31 @@ def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[It
     return items.order_by("batch__number", "number")
 
 
-def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
-    """Everything that the release holds, as of one moment. Call it outside any transaction: it opens its own."""
+@dataclass
+class Known:
+    """What is worked out over the whole snapshot before the rows of a part of it can be made."""
+
+    judgments: QuerySet[Judgment]
+    key: bytes
+    deciding: dict[int, str]
+    estimates: Estimates = field(default_factory=dict)
+    is_kept: Sequence[bool] | None = None
+    """For each row in turn, whether the balance of lengths keeps it; None: all are kept."""
+
+
+def select_rows(project: Project, settings: ReleaseSettings, *, with_figures: bool = False) -> Selection:
+    """Everything that the release holds, as of one moment. Call it outside any transaction: it opens its own.
+
+    `with_figures`: also what the card tells of the judgments; labels that came with the data rest on none.
+    """
     selection = Selection()
     with one_moment():
-        selection.deciding = deciding_hashes(project, settings)
-        key = split_key(project.split_seed, settings.seed)
-        reader = item_facts(releasable_items(project, settings))
-        while chunk := list(islice(reader, ITEMS_AT_ONCE)):
-            select_chunk(project, settings, key, chunk, selection)
-        selection.protocols = protocol_facts(project, selection.batches)
+        known = what_is_known(project, settings, selection)
+        for items in item_chunks(project, settings):
+            select_chunk(settings, known, items, selection)
+        selection.protocols = protocol_facts(project, selection.batches, settings.criterion)
+        if with_figures and settings.labels != "reference":
+            selection.figures = figures_of(known.judgments, selection.judged, settings.seed)
         about_judgments = Q(object_type=Judgment._meta.model_name) | Q(action="batch.judgments_imported")
         events = AuditEvent.objects.filter(about_judgments, project=project)
         last = events.filter(chain_position__isnull=False).order_by("-chain_position").first()
@@ -118,6 +126,34 @@ def select_rows(project: Project, settings: ReleaseSettings) -> Selection:
             events.filter(chain_position__isnull=True).values_list("pk", flat=True)
         )
     return selection
+
+
+def what_is_known(project: Project, settings: ReleaseSettings, selection: Selection) -> Known:
+    """Read the snapshot as often as the settings need it: most need one query here."""
+    judgments = chosen_judgments(project, settings)
+    if settings.max_lean is not None:
+        leaning = leaning_people(judgments, settings.criterion, settings.max_lean)
+        selection.leaning = len(leaning)
+        judgments = judgments.exclude(annotator__in=leaning)
+    known = Known(judgments, split_key(project.split_seed, settings.seed), deciding_hashes(project, settings))
+    if settings.labels == "dawid_skene":
+        known.estimates, selection.notes = estimates(
+            judgments.filter(item__in=releasable_items(project, settings).order_by()), settings.criterion
+        )
+    if settings.is_length_balanced:
+        known.is_kept = kept_for_balance(
+            row
+            for items in item_chunks(project, settings)
+            for rows in pair_rows(settings, known, items, makers_of(known.judgments, items), Counter())
+            for row in rows
+        )
+    return known
+
+
+def item_chunks(project: Project, settings: ReleaseSettings) -> Iterator[list[ItemFacts]]:
+    reader = item_facts(releasable_items(project, settings))
+    while chunk := list(islice(reader, ITEMS_AT_ONCE)):
+        yield chunk
 
 
 def item_facts(items: QuerySet[Item]) -> Iterator[ItemFacts]:
@@ -137,19 +173,20 @@ def item_facts(items: QuerySet[Item]) -> Iterator[ItemFacts]:
 
 
 class Maker(NamedTuple):
-    """Who made a judgment, and under which version of the guideline."""
+    """Who made a judgment, under which version of the guideline, of which item as it was shown."""
 
     annotator: int
     is_simulated: bool
     guideline: int
     item: int
+    display_order: list[int]
 
 
-def judgment_makers(project: Project, items: Sequence[ItemFacts]) -> dict[int, Maker]:
-    """The releasable judgments of some items, by id."""
-    rows = releasable_judgments(project).filter(among("item", [item.pk for item in items]))
-    facts = rows.values_list("pk", "annotator_id", "annotator__is_simulated", "guideline__number", "item_id")
-    return {pk: Maker(person, simulated, guide, item) for pk, person, simulated, guide, item in facts}
+def makers_of(judgments: QuerySet[Judgment], items: Sequence[ItemFacts]) -> dict[int, Maker]:
+    """Those of `judgments` that are about some items, by id."""
+    rows = judgments.filter(among("item", [item.pk for item in items]))
+    columns = ("annotator_id", "annotator__is_simulated", "guideline__number", "item_id", "display_order")
+    return {pk: Maker(*facts) for pk, *facts in rows.values_list("pk", *columns)}
 
 
 def completion_facts(items: Sequence[ItemFacts]) -> dict[int, list[CompletionFacts]]:
@@ -161,40 +198,55 @@ def completion_facts(items: Sequence[ItemFacts]) -> dict[int, list[CompletionFac
     return found
 
 
-def select_chunk(
-    project: Project,
+def pair_rows(
     settings: ReleaseSettings,
-    key: bytes,
+    known: Known,
     items: Sequence[ItemFacts],
-    selection: Selection,
+    makers: Mapping[int, Maker],
+    dropped: Counter[str],
+) -> Iterator[list[SelectedRow]]:
+    """The rows of each item in turn."""
+    completions = completion_facts(items)
+    votes: dict[int, dict[tuple[int, int], list[Vote]]] = defaultdict(lambda: defaultdict(list))
+    # By their ids: which of them may be released is worked out once, not again for each kind of answer.
+    chosen = Judgment.objects.filter(among("pk", makers))
+    for outcome in pairwise_outcomes(chosen, criterion=settings.criterion):
+        shown = makers[outcome.judgment].display_order
+        # More than two stand in a grid or a list; there is no order that could be turned round.
+        is_swapped = shown[0] == 1 if len(shown) == 2 else None
+        votes[outcome.item][outcome.first, outcome.second].append(
+            Vote(outcome.judgment, outcome.preference, is_swapped)
+        )
+    for item in items:
+        side = side_of(known.deciding.get(item.pk, item.prompt_hash), known.key, settings.shares)
+        yield list(
+            item_rows(item, completions[item.pk], votes[item.pk], known.estimates, settings, side, dropped)
+        )
+
+
+def select_chunk(
+    settings: ReleaseSettings, known: Known, items: Sequence[ItemFacts], selection: Selection
 ) -> None:
     """Add the rows of some items."""
-    completions = completion_facts(items)
-    makers = judgment_makers(project, items)
-    votes: dict[tuple[int, int], list[Vote]] = defaultdict(list)
-    # By their ids: which of them may be released is worked out once, not again for each kind of answer.
-    for outcome in pairwise_outcomes(
-        Judgment.objects.filter(among("pk", makers)), criterion=Criterion.OVERALL
-    ):
-        votes[outcome.first, outcome.second].append(Vote(outcome.judgment, outcome.preference))
+    makers = makers_of(known.judgments, items)
     texts: dict[int, list[WrittenText]] = defaultdict(list)
+    whole: dict[int, list[int]] = defaultdict(list)
     if settings.labels != "reference":
         for text in written_texts(Judgment.objects.filter(among("pk", makers))):
             texts[text.item].append(text)
-    whole: dict[int, list[int]] = defaultdict(list)
-    if settings.labels != "reference" and any(
-        export_formats.get(key).reads_judgments for key in settings.formats
-    ):
-        for judgment in sorted(makers):
-            whole[makers[judgment].item].append(judgment)
+        if any(export_formats.get(key).reads_judgments for key in settings.formats):
+            for judgment in sorted(makers):
+                whole[makers[judgment].item].append(judgment)
     rows: list[SelectedRow] = []
     written: list[SelectedText] = []
     judgments: list[SelectedJudgment] = []
-    for item in items:
-        deciding = selection.deciding.get(item.pk, item.prompt_hash)
-        side = side_of(deciding, key, settings.shares)
+    selection.judged.extend(sorted({maker.item for maker in makers.values()}))
+    made = pair_rows(settings, known, items, makers, selection.dropped)
+    for item, own in zip(items, made, strict=True):
+        deciding = known.deciding.get(item.pk, item.prompt_hash)
+        side = side_of(deciding, known.key, settings.shares)
         before = len(rows) + len(written) + len(judgments)
-        rows += item_rows(item, completions[item.pk], votes, settings, side, selection.dropped)
+        rows += balanced(own, known, selection)
         written += item_texts(item, texts[item.pk], settings, side)
         if len(whole[item.pk]) >= settings.min_judgments:
             judgments += [SelectedJudgment(judgment, item.pk, side) for judgment in whole[item.pk]]
@@ -220,32 +272,15 @@ def select_chunk(
         selection.guidelines.add(maker.guideline)
 
 
-def item_rows(
-    item: ItemFacts,
-    completions: Sequence[CompletionFacts],
-    votes: dict[tuple[int, int], list[Vote]],
-    settings: ReleaseSettings,
-    side: str,
-    dropped: Counter[str],
-) -> Iterator[SelectedRow]:
-    """The rows of one item: every two of its completions that get a label."""
-    for first, second in combinations(completions, 2):
-        found = votes.get((first.pk, second.pk), [])
-        if len(found) < settings.min_judgments:
-            dropped["too_few_judgments"] += 1
-            continue
-        if first.content_hash == second.content_hash:
-            # chosen = rejected teaches a trainer nothing, and TRL lets it pass.
-            dropped["identical"] += 1
-            continue
-        labels = LABELS[settings.labels](found, item.reference if len(completions) == 2 else None)
-        if not labels:
-            dropped["no_reference"] += 1
-        for label in labels:
-            if label.preference == 0 and settings.ties == "drop":
-                dropped["tie"] += 1
-            else:
-                yield from label_rows(item, first, second, label, settings, side)
+def balanced(rows: Sequence[SelectedRow], known: Known, selection: Selection) -> Iterator[SelectedRow]:
+    """The next rows without those that the balance of lengths leaves out."""
+    for row in rows:
+        is_kept = known.is_kept is None or known.is_kept[selection.made]
+        selection.made += 1
+        if is_kept:
+            yield row
+        else:
+            selection.dropped["length"] += 1
 
 
 def item_texts(
@@ -269,57 +304,12 @@ def item_texts(
     ]
 
 
-def label_rows(
-    item: ItemFacts,
-    first: CompletionFacts,
-    second: CompletionFacts,
-    label: Label,
-    settings: ReleaseSettings,
-    side: str,
-) -> Iterator[SelectedRow]:
-    """The row of a label; a tie that is kept gives two, one for each order."""
-    is_tie = label.preference == 0
-    orders = [(second, first)] if label.preference > 0 else [(first, second)]
-    if is_tie:
-        orders.append((second, first))
-    # By judgment, several rows of one pair exist; otherwise the pair alone is a name that stays.
-    judgment = label.judgments[0] if settings.labels == "every" else None
-    for number, (chosen, rejected) in enumerate(orders):
-        pair = (second, first) if number else (first, second)
-        positions = (pair[0].position, pair[1].position)
-        yield SelectedRow(
-            id=row_id(item.batch, item.number, positions, judgment),
-            item=item.pk,
-            external_id=item.external_id,
-            chosen=chosen.pk,
-            rejected=rejected.pk,
-            strength=None if settings.labels == "reference" else abs(label.preference),
-            is_tie=is_tie,
-            split=side,
-            protocol=item.protocol_name,
-            judgment_ids=label.judgments,
-            content_hash=row_hash(item, chosen, rejected),
-        )
-
-
-def row_id(batch: int, item: int, positions: tuple[int, int], judgment: int | None) -> str:
-    """The name of a row: numbers of batch and item, and positions of both completions, the earlier one first but
-    in the second row of a tie. The judgment is named where each has a row of its own (labels every)."""
-    return f"{batch}-{item}-{positions[0]}-{positions[1]}" + ("" if judgment is None else f"-{judgment}")
-
-
-def row_hash(item: ItemFacts, chosen: CompletionFacts, rejected: CompletionFacts) -> str:
-    """SHA-256 over the hashes of the three texts of a row."""
-    parts = f"{item.prompt_hash} {chosen.content_hash} {rejected.content_hash}"
-    return hashlib.sha256(parts.encode()).hexdigest()
-
-
-def protocol_facts(project: Project, used: dict[int, set[int]]) -> tuple[ProtocolFacts, ...]:
+def protocol_facts(project: Project, used: dict[int, set[int]], criterion: str) -> tuple[ProtocolFacts, ...]:
     protocols = project.protocols.filter(pk__in=used).order_by("number")
     questions = dict(
-        Criterion.objects.filter(
-            Q(protocol__in=protocols, key=Criterion.OVERALL) & ~Q(question="")
-        ).values_list("protocol_id", "question")
+        Criterion.objects.filter(Q(protocol__in=protocols, key=criterion) & ~Q(question="")).values_list(
+            "protocol_id", "question"
+        )
     )
     return tuple(
         ProtocolFacts(

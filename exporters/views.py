@@ -18,7 +18,8 @@ from annotation.models import Project
 from annotation.views.console import console_context
 from annotation.views.signed_in import SignedInRequest, signed_in
 from exporters.access import access_comparison, access_release, access_release_file
-from exporters.card import dropped_words, settings_words
+from exporters.card import settings_words
+from exporters.card_labels import dropped_words
 from exporters.compare import ROWS_SHOWN, comparison
 from exporters.forms import ReleaseForm
 from exporters.models import Release
@@ -73,6 +74,8 @@ def list_page(
             (release, settings_words(release.settings), earlier.get(release.pk)) for release in found
         ],
         "form": form,
+        "more_open": form.has_any("since", "before", "min_agreement", "guideline_versions", "without_paused"),
+        "debias_open": form.has_any("max_lean", "both_orders", "length_balanced"),
         "preview": preview,
         "dropped": dropped_words(preview["dropped_pairs"]) if preview else [],
     }

@@ -11,13 +11,14 @@ from django.core.files.storage import default_storage
 
 from annotation.jobs import JobFailed
 from annotation.models import Job
-from exporters.card import ReleaseFacts, dataset_card, manifest
+from exporters.card import dataset_card, manifest
 from exporters.chat_check import checked, rendered
 from exporters.chat_template import ChatTemplate, TemplateRefused, TemplateStopped
 from exporters.checksums import checksums
 from exporters.content import SelectedContent
 from exporters.croissant import croissant
 from exporters.datasheet import datasheet
+from exporters.facts import ReleaseFacts
 from exporters.files import WrittenFile, write_dataset, write_text
 from exporters.formats import export_formats
 from exporters.models import Release, ReleaseFile

@@ -156,11 +156,20 @@ def pull(
     ] = False,
     kind: Annotated[str, typer.Option("--type", help="parquet, jsonl or both.")] = "both",
     labels: Annotated[
-        str, typer.Option(help="With --cut: majority, every, mean_strength or reference.")
+        str, typer.Option(help="With --cut: majority, every, mean_strength, dawid_skene or reference.")
     ] = "",
-    ties: Annotated[str, typer.Option(help="With --cut: drop or both.")] = "",
+    ties: Annotated[str, typer.Option(help="With --cut: drop, soft or both.")] = "",
     min_judgments: Annotated[
         int | None, typer.Option(help="With --cut: fewest judgments for a pair.")
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            help="With --cut: a JSON file with any settings of a release; the other options come on top.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     chat_template: Annotated[
         Path | None,
@@ -176,14 +185,17 @@ def pull(
     kinds = {"both": ("parquet", "jsonl"), "parquet": ("parquet",), "jsonl": ("jsonl",)}.get(kind)
     if kinds is None:
         raise CommandError("--type is parquet, jsonl or both.")
-    if not cut and (labels or ties or min_judgments is not None or chat_template):
-        raise CommandError("--labels, --ties, --min-judgments and --chat-template belong to --cut.")
+    if not cut and (labels or ties or min_judgments is not None or settings_file or chat_template):
+        raise CommandError(
+            "--labels, --ties, --min-judgments, --settings and --chat-template belong to --cut."
+        )
     with Client(load_account()) as client:
         if cut:
-            settings: dict[str, Any] = {"formats": [export_format]}
+            settings = settings_in(settings_file) | {"formats": [export_format]}
             settings |= {"labels": labels} if labels else {}
             settings |= {"ties": ties} if ties else {}
-            settings |= {"filters": {"min_judgments": min_judgments}} if min_judgments is not None else {}
+            if min_judgments is not None:
+                settings["filters"] = settings.get("filters", {}) | {"min_judgments": min_judgments}
             settings |= {"chat_template": template_in(chat_template)} if chat_template else {}
             version = cut_release(client, slug, version, settings)
         manifest = release_manifest(client, slug, version)
@@ -193,6 +205,19 @@ def pull(
     rows = ", ".join(f"{side} {split['rows']:,}" for side, split in manifest["splits"].items())
     say(f"{slug} {version} is in {folder} ({rows} rows), every checksum is right.")
     say(f'  from datasets import load_dataset; data = load_dataset("{folder}")')
+
+
+def settings_in(path: Path | None) -> dict[str, Any]:
+    """Settings of a release as the API takes them; what they mean is checked by the server."""
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise CommandError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(found, dict) or not isinstance(found.get("filters", {}), dict):
+        raise CommandError(f"{path} must hold an object of settings.")
+    return found
 
 
 @app.command("push-hub")

@@ -11,17 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from exporters.card import (
-    ReleaseFacts,
-    counted,
-    dropped_words,
-    label_story,
-    one_line,
-    opening,
-    split_story,
-    split_table,
-)
+from exporters.card import opening, split_story, split_table
+from exporters.card_labels import dropped_words, label_story
+from exporters.facts import ReleaseFacts
 from exporters.formats import ExportFormat
+from exporters.words import counted, one_line
 
 NOT_STATED = "Not stated."
 INTRODUCTION = (
@@ -171,6 +165,10 @@ def not_for(facts: ReleaseFacts, _: ExportFormat) -> str:
     return "Results on it must not be reported as human preference: judgments in it were simulated."
 
 
+def licence(facts: ReleaseFacts, _: ExportFormat) -> str:
+    return f"Licence: {facts.settings.license}." if facts.settings.license else NOT_STATED
+
+
 def updated(_: ReleaseFacts, __: ExportFormat) -> str:
     return "This release never changes. Corrections and new items appear in later releases of the project."
 
@@ -218,6 +216,7 @@ ANSWERS: dict[str, Answer] = {
     _uses[2]: uses,
     _uses[3]: impact,
     _uses[4]: not_for,
+    SECTIONS["Distribution"][3]: licence,
     SECTIONS["Maintenance"][3]: updated,
 }
 """What a release can say; every other question is not stated."""

@@ -20,6 +20,11 @@ Record = dict[str, Any]
 
 MESSAGES = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
 """The Arrow type of a conversation."""
+SOFT_LABEL = (
+    "How sure the label is that chosen is better, in [0, 1]: the share of the judgments that say so, a tie counting "
+    "half (Dawid–Skene: the probability). No trainer of TRL reads it; use it as the target of a cross-entropy."
+)
+"""Meaning of the column soft_label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,11 @@ class Pair:
     """One row of a release with its texts.
 
     `id` is stable from release to release, `item` is the id that came with the data. `strength` is 0 for a tie
-    that is kept in both orders and None for a label without one (see `ReleaseRow.strength`); `judgments` is the
-    number of judgments that the label rests on. `group` is the same for all pairs of one item; the keys name a
-    text within the release: "1-4-0" is the first completion of item 4 of batch 1, "1-4-written-17" the revision of
-    judgment 17. `is_swapped`: the chosen text was imported after the rejected one, or is a revision of it.
+    that is kept and None for a label without one (see `ReleaseRow.strength`); `soft_label` is how sure it is that the
+    chosen text is the better one, in [0, 1]: 0.5 for a tie, 1.0 for a revision and for a label that came with the
+    data. `judgments` is the number of judgments that the label rests on. `group` is the same for all pairs of one item;
+    the keys name a text within the release: "1-4-0" is the first completion of item 4 of batch 1, "1-4-written-17" the
+    revision of judgment 17. `is_swapped`: the chosen text was imported after the rejected one, or is a revision of it.
     """
 
     id: str
@@ -45,6 +51,7 @@ class Pair:
     rejected_key: str
     is_swapped: bool
     strength: float | None
+    soft_label: float
     judgments: int
 
 

@@ -13,21 +13,23 @@ from typing import Any
 
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
-from django.db.models import CharField, Exists, OuterRef, Q
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from annotation.audit import record_audit, seal_audit
 from annotation.errors import Refused
 from annotation.jobs import JobFailed, JobSuperseded, Progress, enqueue_job
-from annotation.models import AuditEvent, Job, Project, User
-from exporters.card import ReleaseFacts
+from annotation.models import AuditEvent, Criterion, Job, Project, User
+from comparisons.kinds.criteria import CHOICE
+from exporters.changes import changes_since, predecessor
 from exporters.content import SelectedContent
+from exporters.facts import ReleaseFacts, Told
 from exporters.models import Release, ReleaseFile, ReleaseRow
 from exporters.obstacles import obstacle
 from exporters.selection import Selection
 from exporters.services.webhooks import announce_release
-from exporters.settings import ReleaseSettings, stored_settings
+from exporters.settings import OVERALL, ReleaseSettings, stored_settings
 from exporters.snapshot import select_rows
 from exporters.writing import store_file, write_format
 
@@ -51,7 +53,7 @@ def start_release(
             "digit, and is not 'latest'.",
             field="version",
         )
-    refuse_unknown_batches(project, settings)
+    refuse_unknown(project, settings)
     with transaction.atomic():
         # Race: two cuts at once would take the same number. They take turns on the project's row.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
@@ -90,12 +92,27 @@ def start_release(
     return release, job
 
 
-def refuse_unknown_batches(project: Project, settings: ReleaseSettings) -> None:
-    there_are = set(project.batches.exclude(state="failed").values_list("number", flat=True))
-    missing = set(settings.batches) - there_are
-    if missing:
+def refuse_unknown(project: Project, settings: ReleaseSettings) -> None:
+    """Raises Refused for a batch, a guideline version or a criterion that the project does not have."""
+    batches = set(project.batches.exclude(state="failed").values_list("number", flat=True))
+    guidelines = set(project.guidelines.values_list("number", flat=True))
+    for missing in sorted(set(settings.batches) - batches):
         raise Refused(
-            f"There is no batch {min(missing)} in this project.", code="unknown", field="filters.batches"
+            f"There is no batch {missing} in this project.", code="unknown", field="filters.batches"
+        )
+    for missing in sorted(set(settings.guidelines) - guidelines):
+        raise Refused(
+            f"There is no guideline version {missing} in this project.",
+            code="unknown",
+            field="filters.guideline_versions",
+        )
+    criteria = Criterion.objects.filter(protocol__project=project).order_by("key")
+    keys = list(criteria.values_list("key", flat=True).distinct())
+    if settings.criterion not in {*keys, OVERALL, CHOICE}:
+        raise Refused(
+            f"The project asks no criterion {settings.criterion!r}; there are: {', '.join(keys)}.",
+            code="unknown",
+            field="criterion",
         )
 
 
@@ -125,14 +142,14 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
     seal_audit()
     progress(0.01)
     with beating(progress, 0.01):
-        selection = select_rows(project, settings)
+        selection = select_rows(project, settings, with_figures=True)
     if detail := obstacle(selection, settings):
         raise JobFailed(detail)
     progress(0.2)
     position, digest = sealed_head(selection, progress)
     facts = release_facts(project, settings, selection, position, digest)
     stored: list[str] = []
-    warnings: list[str] = []
+    warnings = [*selection.notes]
     try:
         files: list[ReleaseFile] = []
         with TemporaryDirectory(prefix="concord-release-") as folder:
@@ -208,6 +225,7 @@ def sealed_head(selection: Selection, progress: Progress) -> tuple[int, bytes]:
 def release_facts(
     project: Project, settings: ReleaseSettings, selection: Selection, position: int, digest: bytes
 ) -> ReleaseFacts:
+    before = predecessor(project, position)
     return ReleaseFacts(
         project=project.slug,
         name=project.name,
@@ -226,7 +244,16 @@ def release_facts(
         dropped=tuple(sorted(selection.dropped.items())),
         audit_position=position,
         audit_hash=digest.hex(),
+        leaning=selection.leaning,
+        figures=selection.figures,
+        guideline_texts=told(project.guidelines.filter(number__in=selection.guidelines)),
+        consent_texts=told(project.consent_texts.all()),
+        changes=changes_since(before, selection.rows, settings) if before else None,
     )
+
+
+def told(texts: QuerySet[Any]) -> tuple[Told, ...]:
+    return tuple(Told(*row) for row in texts.order_by("number").values_list("number", "text"))
 
 
 def freeze(

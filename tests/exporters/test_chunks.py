@@ -69,7 +69,8 @@ def test_two_readers_of_spilled_rows_do_not_disturb_each_other() -> None:
 
 def record(number: int, words: str = "word") -> dict[str, Any]:
     said = [{"role": "assistant", "content": f"{words} {number}"}]
-    return {"id": str(number), "item": "", "prompt": [], "chosen": said, "rejected": said, "protocol": ""}
+    texts = {"prompt": [], "chosen": said, "rejected": said}
+    return {"id": str(number), "item": "", **texts, "soft_label": 0.75, "protocol": ""}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])

@@ -35,7 +35,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TEXTS = {"README.md", "DATASHEET.md", "croissant.json", "manifest.json"}
 DATA = re.compile(r"(train|test)-\d{5}-of-\d{5}\.(parquet|jsonl\.gz)")
 NOT_YET = (
-    "Error: Labels 'dawid_skene' are not available yet; there are: majority, every, mean_strength, reference."
+    "Error: Labels 'adjudicated' are not available yet; there are: majority, every, mean_strength, dawid_skene, "
+    "reference."
 )
 Concord = Callable[..., ClickResult]
 
@@ -149,10 +150,10 @@ def test_errors_are_one_line(world: World, concord: Concord, tmp_path: Path) -> 
         (["pull", slug, "--type", "csv"], "Error: --type is parquet, jsonl or both."),
         (
             ["pull", slug, "--labels", "every"],
-            "Error: --labels, --ties, --min-judgments and --chat-template belong to --cut.",
+            "Error: --labels, --ties, --min-judgments, --settings and --chat-template belong to --cut.",
         ),
         (
-            ["pull", slug, "--cut", "--labels", "dawid_skene"],
+            ["pull", slug, "--cut", "--labels", "adjudicated"],
             NOT_YET,
         ),
         (
@@ -218,6 +219,25 @@ def test_a_named_cut_with_settings_comes_to_the_folder_that_was_asked_for(
     assert (manifest["settings"]["labels"], manifest["settings"]["ties"]) == ("every", "both")
     assert manifest["rows"] == 6
     assert Release.objects.get().version == "night"
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_cut_takes_all_settings_from_a_file(world: World, concord: Concord, tmp_path: Path) -> None:
+    chosen = {
+        "filters": {"min_agreement": 0.5, "min_judgments": 9},
+        "criterion": "overall",
+        "labels": "every",
+    }
+    (tmp_path / "settings.json").write_text(json.dumps(chosen))
+    options = ("--settings", "settings.json", "--min-judgments", "1", "--labels", "majority")
+    done = concord("pull", world.project.slug, "--cut", *options)
+    assert done.exit_code == 0, done.output
+    settings = Release.objects.get().settings
+    assert settings["labels"] == "majority"
+    assert settings["filters"]["min_agreement"] == 0.5 and settings["filters"]["min_judgments"] == 1
+    (tmp_path / "settings.json").write_text("[1]")
+    failed = concord("pull", world.project.slug, "--cut", "--settings", "settings.json")
+    assert failed.exit_code == 1 and "settings.json must hold an object of settings." in failed.stderr
 
 
 @pytest.mark.usefixtures("worker")

@@ -58,7 +58,7 @@ def test_a_release_holds_the_majority_of_each_item() -> None:
     first = records(release)[0]
     assert first["prompt"] == [{"role": "user", "content": "Question 1.1?"}]
     assert first["chosen"] == [{"role": "assistant", "content": "Answer 0.0"}]
-    assert set(first) == {"id", "item", "prompt", "chosen", "rejected", "protocol"}
+    assert set(first) == {"id", "item", "prompt", "chosen", "rejected", "soft_label", "protocol"}
 
 
 def test_rows_name_the_judgments_they_rest_on() -> None:

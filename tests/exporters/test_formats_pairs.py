@@ -68,15 +68,16 @@ def expect(rows: list[dict[str, Any]], export_format: ExportFormat, *expected: t
 
 TEXT = pa.string()
 PAIR = {"chosen": MESSAGES, "rejected": MESSAGES}
+SOFT = {"soft_label": pa.float64(), "protocol": TEXT}
 
 
 @pytest.mark.parametrize(
     ("export_format", "fields"),
     [
-        (preference_implicit, {"id": TEXT, "item": TEXT, **PAIR, "protocol": TEXT}),
+        (preference_implicit, {"id": TEXT, "item": TEXT, **PAIR, **SOFT}),
         (
             reward,
-            {"id": TEXT, "item": TEXT, "prompt": MESSAGES, **PAIR, "margin": pa.float64(), "protocol": TEXT},
+            {"id": TEXT, "item": TEXT, "prompt": MESSAGES, **PAIR, "margin": pa.float64(), **SOFT},
         ),
         (
             unpaired_preference,
@@ -123,10 +124,10 @@ def test_an_implicit_prompt_stands_at_the_head_of_both_sides() -> None:
     expect(
         cut_as(pairwise(), "preference-implicit", BOTH),
         preference_implicit,
-        ("1-1-0-1", "row-1", [*TURNS, message(NO)], [*TURNS, message(YES)], "pairwise v1"),
-        ("1-2-0-1", "row-2", [*QUESTION, message("a")], [*QUESTION, message("b")], "pairwise v1"),
-        ("1-2-1-0", "row-2", [*QUESTION, message("b")], [*QUESTION, message("a")], "pairwise v1"),
-        ("1-3-0-1", "row-3", [*QUESTION, message("c")], [*QUESTION, message("d")], "pairwise v1"),
+        ("1-1-0-1", "row-1", [*TURNS, message(NO)], [*TURNS, message(YES)], 1.0, "pairwise v1"),
+        ("1-2-0-1", "row-2", [*QUESTION, message("a")], [*QUESTION, message("b")], 0.5, "pairwise v1"),
+        ("1-2-1-0", "row-2", [*QUESTION, message("b")], [*QUESTION, message("a")], 0.5, "pairwise v1"),
+        ("1-3-0-1", "row-3", [*QUESTION, message("c")], [*QUESTION, message("d")], 1.0, "pairwise v1"),
     )
 
 
@@ -135,10 +136,10 @@ def test_a_margin_is_the_strength_of_the_label() -> None:
     expect(
         cut_as(pairwise(), "reward", BOTH),
         reward,
-        ("1-1-0-1", "row-1", TURNS, [message(NO)], [message(YES)], 2.0, "pairwise v1"),
-        ("1-2-0-1", "row-2", QUESTION, a, b, 0.0, "pairwise v1"),
-        ("1-2-1-0", "row-2", QUESTION, b, a, 0.0, "pairwise v1"),
-        ("1-3-0-1", "row-3", QUESTION, [message("c")], [message("d")], 3.0, "pairwise v1"),
+        ("1-1-0-1", "row-1", TURNS, [message(NO)], [message(YES)], 2.0, 1.0, "pairwise v1"),
+        ("1-2-0-1", "row-2", QUESTION, a, b, 0.0, 0.5, "pairwise v1"),
+        ("1-2-1-0", "row-2", QUESTION, b, a, 0.0, 0.5, "pairwise v1"),
+        ("1-3-0-1", "row-3", QUESTION, [message("c")], [message("d")], 3.0, 1.0, "pairwise v1"),
     )
 
 

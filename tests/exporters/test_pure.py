@@ -15,44 +15,11 @@ from exporters.card import card_for
 from exporters.checksums import checksums
 from exporters.files import write_dataset
 from exporters.formats.preference import preference
-from exporters.labels import LABELS, Label, Vote
 from exporters.settings import release_settings
 from exporters.splits import side_of, split_key
 from tests.exporters.releases import lines_of
 
 SHARES = (("train", 0.8), ("test", 0.2))
-
-
-def votes(*preferences: int) -> list[Vote]:
-    return [Vote(number, preference) for number, preference in enumerate(preferences, start=10)]
-
-
-@pytest.mark.parametrize(
-    ("name", "preferences", "expected"),
-    [
-        ("majority", (-3, 1, 1), [Label(1 / 3, (10, 11, 12))]),
-        ("mean_strength", (-3, 1, 1), [Label(-1 / 3, (10, 11, 12))]),
-        ("majority", (-2, 2), [Label(0, (10, 11))]),
-        ("majority", (0, 0, -1), [Label(-1 / 3, (10, 11, 12))]),
-        ("mean_strength", (-1, -1, 2), [Label(0, (10, 11, 12))]),
-        ("every", (2, 0), [Label(2, (10,)), Label(0, (11,))]),
-        ("majority", (), []),
-        ("mean_strength", (), []),
-        ("every", (), []),
-    ],
-)
-def test_labels_follow_the_votes(name: str, preferences: tuple[int, ...], expected: list[Label]) -> None:
-    assert LABELS[name](votes(*preferences), 1) == expected
-
-
-def test_reference_ignores_the_votes() -> None:
-    assert LABELS["reference"](votes(1, 1), -1) == [Label(-1.0, ())]
-    assert LABELS["reference"](votes(1, 1), None) == []
-
-
-@given(st.permutations(votes(-3, -1, 0, 2, 2)), st.sampled_from(["majority", "mean_strength", "every"]))
-def test_labels_do_not_depend_on_the_order_of_votes(shuffled: list[Vote], name: str) -> None:
-    assert LABELS[name](shuffled, None) == LABELS[name](votes(-3, -1, 0, 2, 2), None)
 
 
 # Splits
@@ -97,25 +64,52 @@ def test_thirds_that_do_not_quite_add_up_leave_no_gap() -> None:
 
 def test_an_empty_request_gets_the_documented_defaults() -> None:
     assert release_settings({}).as_json() == {
-        "filters": {"batches": [], "languages": [], "min_judgments": 1},
+        "filters": {
+            "batches": [],
+            "languages": [],
+            "guideline_versions": [],
+            "since": "",
+            "before": "",
+            "min_judgments": 1,
+            "min_agreement": 0.0,
+            "paused": "include",
+        },
         "labels": "majority",
+        "criterion": "overall",
+        "ranking_pairs": "all",
         "ties": "drop",
+        "debias": {"max_lean": None, "both_orders": False, "length_balanced": False},
         "split": {"train": 0.8, "test": 0.2, "seed": 0, "clusters": "near"},
         "formats": ["preference"],
         "chat_template": "",
+        "license": "",
     }
 
 
 def test_settings_survive_their_own_json() -> None:
     chosen = release_settings(
         {
-            "filters": {"batches": [3, 1, 3], "languages": ["en"], "min_judgments": 2},
+            "filters": {
+                "batches": [3, 1, 3],
+                "languages": ["en"],
+                "guideline_versions": [2],
+                "since": "2026-01-31",
+                "before": "2026-02-01T09:00:00+01:00",
+                "min_judgments": 2,
+                "min_agreement": 0.6,
+                "paused": "exclude",
+            },
             "labels": "every",
+            "criterion": "correctness",
+            "license": "apache-2.0",
+            "ranking_pairs": "adjacent",
+            "debias": {"max_lean": 0.1, "both_orders": True, "length_balanced": True},
             "ties": "both",
             "split": {"train": 0.5, "validation": 0.25, "test": 0.25, "seed": 9},
         }
     )
     assert chosen.batches == (1, 3)
+    assert (chosen.since, chosen.before) == ("2026-01-31T00:00:00+00:00", "2026-02-01T08:00:00+00:00")
     assert release_settings(json.loads(json.dumps(chosen.as_json()))) == chosen
 
 
@@ -126,10 +120,10 @@ def test_reference_labels_need_no_judgment() -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"labels": "dawid_skene"}, "labels"),
         ({"labels": "adjudicated"}, "labels"),
         ({"labels": "best"}, "labels"),
-        ({"ties": "soft"}, "ties"),
+        ({"ties": "soft", "formats": ["unpaired-preference"]}, "ties"),
+        ({"ties": "soft", "formats": ["preference", "openai"]}, "ties"),
         ({"ties": 3}, "ties"),
         ({"formats": ["parquet"]}, "formats"),
         ({"formats": []}, "formats"),
@@ -140,12 +134,31 @@ def test_reference_labels_need_no_judgment() -> None:
         ({"filters": {"batches": "1"}}, "filters.batches"),
         ({"filters": {"item__metadata": "x"}}, "filters.item__metadata"),
         ({"filters": []}, "filters"),
+        ({"filters": {"since": "yesterday"}}, "filters.since"),
+        ({"filters": {"since": "2026-01-31T09:00"}}, "filters.since"),
+        ({"filters": {"before": 2026}}, "filters.before"),
+        ({"filters": {"since": "2026-02-01", "before": "2026-02-01"}}, "filters.before"),
+        ({"filters": {"min_agreement": 1.1}}, "filters.min_agreement"),
+        ({"filters": {"min_agreement": float("nan")}}, "filters.min_agreement"),
+        ({"filters": {"paused": True}}, "filters.paused"),
+        ({"filters": {"guideline_versions": [0]}}, "filters.guideline_versions"),
+        ({"criterion": 3}, "criterion"),
+        ({"ranking_pairs": "some"}, "ranking_pairs"),
+        ({"debias": {"max_lean": 0.5}}, "debias.max_lean"),
+        ({"debias": {"max_lean": 0}}, "debias.max_lean"),
+        ({"debias": {"both_orders": "yes"}}, "debias.both_orders"),
+        ({"debias": {"length": True}}, "debias.length"),
+        ({"labels": "reference", "criterion": "kind"}, "criterion"),
+        ({"labels": "reference", "filters": {"min_agreement": 0.5}}, "filters.min_agreement"),
+        ({"labels": "reference", "debias": {"both_orders": True}}, "debias.both_orders"),
         ({"split": {"train": 0.8}}, "split"),
         ({"split": {"train": 0.8, "test": "0.2"}}, "split.test"),
         ({"split": {"train": 1, "seed": -1}}, "split.seed"),
         ({"split": {"clusters": "none"}}, "split.clusters"),
         ({"split": {"clusters": ["near"]}}, "split.clusters"),
         ({"split": {"train": 0.8, "holdout": 0.2}}, "split.holdout"),
+        ({"license": "CC BY"}, "license"),
+        ({"license": "a: b"}, "license"),
         ({"label": "majority"}, "label"),
     ],
 )
@@ -158,9 +171,9 @@ def test_a_setting_that_does_not_fit_is_named(body: dict[str, Any], field: str) 
 
 def test_labels_to_come_name_what_there_is() -> None:
     with pytest.raises(
-        Refused, match="not available yet; there are: majority, every, mean_strength, reference"
+        Refused, match="not available yet; there are: majority, every, mean_strength, dawid_skene, reference"
     ):
-        release_settings({"labels": "dawid_skene"})
+        release_settings({"labels": "adjudicated"})
 
 
 # Files
@@ -182,6 +195,7 @@ records = st.fixed_dictionaries(
         "prompt": messages,
         "chosen": messages,
         "rejected": messages,
+        "soft_label": st.floats(0, 1),
         "protocol": st.just("pairwise v1"),
     }
 )
@@ -215,7 +229,15 @@ def test_both_types_hold_the_same_rows_and_the_bytes_repeat(
 
 
 def test_shards_are_numbered_by_their_count(tmp_path: Path) -> None:
-    record = {"id": "1", "item": "", "prompt": [], "chosen": [], "rejected": [], "protocol": ""}
+    record = {
+        "id": "1",
+        "item": "",
+        "prompt": [],
+        "chosen": [],
+        "rejected": [],
+        "soft_label": 0.5,
+        "protocol": "",
+    }
     files = written(tmp_path / "files", [("train", record)] * 11)
     assert sorted(files) == [
         f"train-0000{number}-of-00003.{kind}" for number in range(3) for kind in ("jsonl.gz", "parquet")

@@ -16,9 +16,10 @@ from django.db import connection, connections, transaction
 
 from annotation.models import Judgment, Membership, Project
 from exporters import snapshot
+from exporters.rows import ItemFacts
 from exporters.selection import Selection
 from exporters.settings import ReleaseSettings, release_settings
-from exporters.snapshot import ItemFacts, select_rows
+from exporters.snapshot import select_rows
 from tests.exporters.releases import contents, cut
 from tests.factories import World, make_world
 from tests.faults.guards import own_database_url

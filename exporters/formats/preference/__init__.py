@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from exporters.formats import MESSAGES, Record, ReleaseContent
+from exporters.formats import MESSAGES, SOFT_LABEL, Record, ReleaseContent
 
 
 class PreferenceFormat:
@@ -30,6 +30,7 @@ class PreferenceFormat:
         "prompt": "The conversation up to the completion, as messages of role and content.",
         "chosen": "The completion that was preferred, as messages.",
         "rejected": "The other completion, as messages.",
+        "soft_label": SOFT_LABEL,
         "protocol": "Kind and version of the protocol under which the item was judged.",
     }
     schema = pa.schema(
@@ -39,6 +40,7 @@ class PreferenceFormat:
             pa.field("prompt", MESSAGES),
             pa.field("chosen", MESSAGES),
             pa.field("rejected", MESSAGES),
+            pa.field("soft_label", pa.float64()),
             pa.field("protocol", pa.string()),
         ]
     )
@@ -53,6 +55,7 @@ class PreferenceFormat:
                     "prompt": pair.prompt,
                     "chosen": pair.chosen,
                     "rejected": pair.rejected,
+                    "soft_label": pair.soft_label,
                     "protocol": pair.protocol,
                 },
             )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from exporters.formats import MESSAGES, Record, ReleaseContent
+from exporters.formats import MESSAGES, SOFT_LABEL, Record, ReleaseContent
 
 
 class PreferenceImplicitFormat:
@@ -26,6 +26,7 @@ class PreferenceImplicitFormat:
         "item": "The id that the item was imported with.",
         "chosen": "The whole conversation with the completion that was preferred, as messages of role and content.",
         "rejected": "The whole conversation with the other completion, as messages.",
+        "soft_label": SOFT_LABEL,
         "protocol": "Kind and version of the protocol under which the item was judged.",
     }
     schema = pa.schema(
@@ -34,6 +35,7 @@ class PreferenceImplicitFormat:
             pa.field("item", pa.string()),
             pa.field("chosen", MESSAGES),
             pa.field("rejected", MESSAGES),
+            pa.field("soft_label", pa.float64()),
             pa.field("protocol", pa.string()),
         ]
     )
@@ -47,6 +49,7 @@ class PreferenceImplicitFormat:
                     "item": pair.item,
                     "chosen": [*pair.prompt, *pair.chosen],
                     "rejected": [*pair.prompt, *pair.rejected],
+                    "soft_label": pair.soft_label,
                     "protocol": pair.protocol,
                 },
             )

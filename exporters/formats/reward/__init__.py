@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from exporters.formats import MESSAGES, Record, ReleaseContent
+from exporters.formats import MESSAGES, SOFT_LABEL, Record, ReleaseContent
 
 
 class RewardFormat:
@@ -38,6 +38,7 @@ class RewardFormat:
         "chosen": "The completion that was preferred, as messages.",
         "rejected": "The other completion, as messages.",
         "margin": "How much better it was found, 0 or more; RewardTrainer puts it into its loss.",
+        "soft_label": SOFT_LABEL,
         "protocol": "Kind and version of the protocol under which the item was judged.",
     }
     schema = pa.schema(
@@ -48,6 +49,7 @@ class RewardFormat:
             pa.field("chosen", MESSAGES),
             pa.field("rejected", MESSAGES),
             pa.field("margin", pa.float64()),
+            pa.field("soft_label", pa.float64()),
             pa.field("protocol", pa.string()),
         ]
     )
@@ -65,6 +67,7 @@ class RewardFormat:
                     "chosen": pair.chosen,
                     "rejected": pair.rejected,
                     "margin": 0.0 if pair.strength is None else float(pair.strength),
+                    "soft_label": pair.soft_label,
                     "protocol": pair.protocol,
                 },
             )
