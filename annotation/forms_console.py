@@ -68,12 +68,16 @@ def whole_field(
     )
 
 
+IMPORT_SUFFIXES = ".jsonl,.ndjson,.json,.csv,.tsv,.txt,.parquet,.gz"
+
+
 class ImportForm(ConsoleForm):
     file = forms.FileField(
         label="File",
         allow_empty_file=True,
         error_messages={"required": "Choose the file to import."},
-        widget=forms.ClearableFileInput(attrs={"class": "field"}),
+        help_text="JSON lines or CSV, plain or gzip, or Parquet.",
+        widget=forms.ClearableFileInput(attrs={"class": "field", "accept": IMPORT_SUFFIXES}),
     )
     format = forms.ChoiceField(label="Format", widget=forms.RadioSelect)
     name = forms.CharField(

@@ -65,7 +65,7 @@ def _checked(
                     "gold_missing",
                     None,
                     "a training batch needs the expected answer to every row",
-                    'write "gold": {"preference": -2, "tolerance": 1, "why": "…"}',
+                    'write "gold": {"preference": -2, "tolerance": 1, "why": "…"}, or gold_preference in a table',
                 )
             elif item is not None and not problems:
                 earlier = seen.line_of(item.external_id, item.line)

@@ -20,12 +20,16 @@ class Line:
 
 
 def read_lines(stream: BinaryIO, limits: Limits) -> Iterator[Line | RowError]:
-    """Every line that is not blank, without its end. `stream` must be seekable and stand anywhere.
+    """Every line that is not blank, without its end. `stream` must be seekable and stand anywhere."""
+    return split_lines(decompressed(stream), limits)
+
+
+def split_lines(plain: BinaryIO, limits: Limits, *, is_whole: bool = False) -> Iterator[Line | RowError]:
+    """The lines of `plain` from where it stands; with `is_whole` the blank ones too, each with its end.
 
     Never holds more than one line of `limits.line_bytes`. An error on the file as a whole (too large, too
     many lines, damaged gzip) is the last thing that is yielded.
     """
-    plain = _decompressed(stream)
     number = 0
     total = 0
     skipping = False
@@ -81,11 +85,13 @@ def read_lines(stream: BinaryIO, limits: Limits) -> Iterator[Line | RowError]:
         if number == 1:
             piece = piece.removeprefix(BYTE_ORDER_MARK)
         data = piece.rstrip(b"\r\n")
-        if data.strip():
+        if is_whole:
+            yield Line(number, piece)
+        elif data.strip():
             yield Line(number, data)
 
 
-def _decompressed(stream: BinaryIO) -> BinaryIO:
+def decompressed(stream: BinaryIO) -> BinaryIO:
     stream.seek(0)
     magic = stream.read(len(GZIP_MAGIC))
     stream.seek(0)

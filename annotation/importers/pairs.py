@@ -59,7 +59,7 @@ def labelled_item(
             "chosen and rejected are the same text, so the row holds no preference",
             "leave the row out",
         )
-    metadata = _metadata(raw, known, problems)
+    metadata = read_metadata(raw, known, problems)
     external_id = read_external_id(raw, problems)
     language = read_language(raw, problems)
     if problems:
@@ -77,7 +77,7 @@ def labelled_item(
     )
 
 
-def _metadata(raw: Mapping[str, Any], known: Collection[str], problems: Problems) -> dict[str, Any]:
+def read_metadata(raw: Mapping[str, Any], known: Collection[str], problems: Problems) -> dict[str, Any]:
     """Other people's files have columns of their own: kept, unless the name looks like a slip."""
     missing = [name for name in known if name not in raw]
     extra = {}

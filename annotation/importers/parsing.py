@@ -7,6 +7,7 @@ last of two equal keys, lone surrogates and NUL. Each of those is found here, wi
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,11 @@ def parse_object(line: Line, problems: Problems) -> dict[str, Any] | None:
         )
         return None
     return value
+
+
+def parse_row(values: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
+    """The same for a row of a table: it goes through the line of JSON that it could have been."""
+    return parse_object(Line(problems.line, json.dumps(values, ensure_ascii=False).encode()), problems)
 
 
 def _decode(data: bytes, problems: Problems) -> str | None:

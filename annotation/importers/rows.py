@@ -13,7 +13,26 @@ Message = dict[str, str]
 
 MEBIBYTE = 1024 * 1024
 
-FILE_CODES = frozenset({"empty_file", "file_too_large", "gzip_damaged", "too_many_lines", "too_many_rows"})
+FILE_CODES = frozenset(
+    {
+        "column_missing",
+        "column_type",
+        "duplicate_column",
+        "empty_file",
+        "file_not_utf8",
+        "file_too_large",
+        "gzip_damaged",
+        "not_csv",
+        "not_parquet",
+        "not_unpacked",
+        "parquet_encrypted",
+        "row_too_long",
+        "too_many_columns",
+        "too_many_lines",
+        "too_many_rows",
+        "unknown_column",
+    }
+)
 """Errors of the file as a whole: skipping rows does not mend them."""
 
 

@@ -103,7 +103,9 @@ def login(
 def push(
     file: Annotated[Path, typer.Argument(help="The batch file.", exists=True, dir_okay=False, readable=True)],
     project: Annotated[str, typer.Option(help="Short name of the project.")],
-    file_format: Annotated[str, typer.Option("--format", help="jsonl, hh, trl, …")] = "jsonl",
+    file_format: Annotated[
+        str, typer.Option("--format", help="jsonl, csv, parquet, hh, trl, chat or judgments.")
+    ] = "jsonl",
     name: Annotated[str, typer.Option(help="Name of the batch; the file's name by default.")] = "",
     overlap: Annotated[
         int | None, typer.Option(help="Judgments for each item; the protocol's by default.")

@@ -34,6 +34,8 @@ FIELD_NAMES = [
     "role",
 ]
 FIELD_NAMES += ["model", "settings", "preference", "tolerance", "why", "promt"]
+FIELD_NAMES += ["messages", "replies", "responses", "choices", "message"]
+JSON_LINES = ["jsonl", "hh", "trl", "chat", "judgments"]
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -69,7 +71,7 @@ def assert_sound(results: list[RowResult], lines: int) -> None:
         assert "\0" not in stored
 
 
-@given(content=st.binary(max_size=300), format=st.sampled_from(["jsonl", "hh", "trl", "judgments"]))
+@given(content=st.binary(max_size=300), format=st.sampled_from([*JSON_LINES, "csv", "parquet"]))
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_give_results_and_never_an_exception(content: bytes, format: str) -> None:
     for stored in (content, gzip.compress(content), b"\x1f\x8b" + content):
@@ -79,9 +81,7 @@ def test_any_bytes_give_results_and_never_an_exception(content: bytes, format: s
             assert_sound(results, content.count(b"\n") + 1)
 
 
-@given(
-    rows=st.lists(ROWS, min_size=1, max_size=4), format=st.sampled_from(["jsonl", "hh", "trl", "judgments"])
-)
+@given(rows=st.lists(ROWS, min_size=1, max_size=4), format=st.sampled_from(JSON_LINES))
 @settings(max_examples=400, deadline=None)
 def test_any_json_gives_exactly_one_item_or_errors_a_line(rows: list[Any], format: str) -> None:
     content = b"\n".join(json.dumps(row).encode() for row in rows)

@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("project", help="the project's slug")
-        parser.add_argument("file", type=Path, help="the file, plain or gzip")
+        parser.add_argument("file", type=Path, help="the file; all but Parquet may be gzip")
         parser.add_argument("--format", default="jsonl", choices=[key for key, _ in importers])
         parser.add_argument("--name", default="", help="default: the file's name")
         parser.add_argument("--overlap", type=int, help="judgments for each item; default: the protocol's")
