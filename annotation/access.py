@@ -23,6 +23,7 @@ from annotation.models import (
     Lease,
     Membership,
     Project,
+    StratumQuestion,
     User,
 )
 from annotation.selectors import protocol_of
@@ -218,6 +219,14 @@ def access_own_token(user: User, pk: int) -> ApiToken:
     if token is None:
         raise Http404("no such token")
     return token
+
+
+def access_stratum(user: User, slug: str, pk: int) -> StratumQuestion:
+    """A question about themselves that annotators of the project are asked, for its leads."""
+    question = access_project(user, slug, Role.LEAD).strata.filter(pk=pk).first()
+    if question is None:
+        raise Http404("no such question")
+    return question
 
 
 def access_member(

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from annotation.views import annotator, differences, drafts, reports, session, task
+from annotation.views import about_you, annotator, differences, drafts, reports, session, task
 
 urlpatterns = [
     path("", include("annotation.urls_console")),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("projects/<slug:slug>/work", annotator.work, name="work"),
     path("projects/<slug:slug>/quality", annotator.quality, name="quality"),
     path("projects/<slug:slug>/done", annotator.done, name="done"),
+    path("projects/<slug:slug>/about-you", about_you.about_you, name="about_you"),
     path("projects/<slug:slug>/break", annotator.break_, name="break"),
     path("projects/<slug:slug>/task", annotator.task, name="task"),
     path("projects/<slug:slug>/lease", task.lease, name="lease"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import console, jobs, reports, settings_page, setup, staffing
+from annotation.views import console, jobs, reports, settings_page, setup, staffing, strata
 
 urlpatterns = [
     path("projects", console.projects, name="projects"),
@@ -27,6 +27,8 @@ urlpatterns = [
         staffing.member_qualify,
         name="member_qualify",
     ),
+    path("projects/<slug:slug>/questions", strata.strata_questions, name="strata_questions"),
+    path("projects/<slug:slug>/questions/<int:pk>/delete", strata.stratum_drop, name="stratum_drop"),
     path("projects/<slug:slug>/limits", staffing.limits, name="limits"),
     path("projects/<slug:slug>/reports/<int:pk>/handled", reports.report_handled, name="report_handled"),
     path("projects/<slug:slug>/jobs", jobs.jobs, name="jobs"),

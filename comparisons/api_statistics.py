@@ -10,9 +10,9 @@ from rest_framework.response import Response
 from annotation.access import access_project, refuse_who_still_judges
 from annotation.api_base import ApiView, Pages
 from annotation.models import Criterion
-from comparisons.models import Aggregate, Statistic
+from comparisons.models import Aggregate, Statistic, StratumFigure
 from comparisons.panels import SEES_AGREEMENT
-from comparisons.selectors import latest_statistics
+from comparisons.selectors import latest_statistics, latest_strata
 from comparisons.selectors_items import latest_aggregates
 
 
@@ -37,12 +37,36 @@ class StatisticOutput(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False)
 
 
+class StratumOutput(serializers.Serializer[Any]):
+    """A share of one group of `people` annotators, `rest` that of all others. `measure` is "model" (`subject` preferred
+    over other models), "longer" (the longer response preferred) or "pair" (`subject` preferred over `other`, with
+    `same` the share of ties). Empty, and `value` null, where `reason` says why the question has no figure."""
+
+    question = serializers.CharField()
+    stratum = serializers.CharField(allow_blank=True)
+    measure = serializers.ChoiceField(choices=["model", "longer", "pair", ""])
+    subject = serializers.CharField(allow_blank=True)
+    other = serializers.CharField(allow_blank=True)
+    people = serializers.IntegerField()
+    value = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    same = serializers.FloatField(allow_null=True)
+    rest = serializers.FloatField(allow_null=True)
+    everybody = serializers.FloatField(allow_null=True)
+    p_adjusted = serializers.FloatField(allow_null=True)
+    method = serializers.CharField()
+    confidence = serializers.FloatField()
+    reason = serializers.CharField(required=False)
+
+
 class StatisticsOutput(serializers.Serializer[Any]):
     """`computed_at` is null before the first computation; `last_judgment` is the newest that it has seen."""
 
     computed_at = serializers.DateTimeField(allow_null=True)
     last_judgment = serializers.IntegerField(allow_null=True)
     results = StatisticOutput(many=True)
+    strata = StratumOutput(many=True)
 
 
 class CountsOutput(serializers.Serializer[Any]):
@@ -91,6 +115,18 @@ def statistic_json(figure: Statistic) -> dict[str, Any]:
     return found | ({"reason": figure.reason} if figure.reason else {})
 
 
+def stratum_json(figure: StratumFigure) -> dict[str, Any]:
+    plain = ("stratum", "measure", "subject", "other", "people", "value", "low", "high", "same", "rest")
+    found: dict[str, Any] = {
+        "question": figure.question.name,
+        **{
+            name: getattr(figure, name)
+            for name in (*plain, "everybody", "p_adjusted", "method", "confidence")
+        },
+    }
+    return found | ({"reason": figure.reason} if figure.reason else {})
+
+
 def aggregate_json(row: Aggregate) -> dict[str, Any]:
     posterior = {
         "first": row.posterior_first,
@@ -115,7 +151,8 @@ def aggregate_json(row: Aggregate) -> dict[str, Any]:
 class StatisticsView(ApiView):
     @extend_schema(responses={200: StatisticsOutput}, operation_id="statistics_retrieve")
     def get(self, request: Request, slug: str) -> Response:
-        """Every figure of the newest computation, in the order in which it was found."""
+        """Every figure of the newest computation, in the order in which it was found, and what groups of annotators
+        prefer who said something of themselves: never fewer than ten people together."""
         project = access_project(self.user, slug, *SEES_AGREEMENT, token=self.token)
         figures = latest_statistics(project)
         return Response(
@@ -123,6 +160,7 @@ class StatisticsView(ApiView):
                 "computed_at": figures[0].computed_at if figures else None,
                 "last_judgment": figures[0].last_judgment_id if figures else None,
                 "results": [statistic_json(figure) for figure in figures],
+                "strata": [stratum_json(figure) for figure in latest_strata(project)],
             }
         )
 

@@ -41,3 +41,6 @@ class ComparisonsConfig(AppConfig):
         project_navigation.register(
             "statistics", NavigationEntry("Statistics", "scale", "statistics", frozenset(SEES_AGREEMENT))
         )
+        project_navigation.register(
+            "strata", NavigationEntry("Strata", "users", "strata", frozenset(SEES_AGREEMENT))
+        )

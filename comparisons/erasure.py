@@ -1,4 +1,7 @@
-"""Forgetting what a person wrote (I12): the one service that may blank the texts of answers, notes and reports."""
+"""Forgetting what a person wrote (I12): the one service that may blank the texts of answers, notes and reports.
+
+What they said of themselves goes with it.
+"""
 
 from datetime import datetime
 
@@ -7,11 +10,13 @@ from django.db import connection, transaction
 from annotation.audit import record_audit
 from annotation.models import Draft, Judgment, Membership, Report, User
 from annotation.models.erasing import ERASING
+from annotation.services.strata import forget_strata
 from comparisons.models import CritiqueAnswer, DemonstrationAnswer
 
 
 def erase_texts(*, annotator: Membership, actor: User | None, now: datetime) -> int:
-    """Blank what one annotator wrote and delete their drafts; answers how many texts were blanked.
+    """Blank what one annotator wrote, delete their drafts and what they said of themselves; answers how many texts were
+    blanked.
 
     Demonstrations, critiques and revisions, the notes beside their answers and those of their reports. That they were
     given, about what and which principles stays. Done twice it is done once.
@@ -27,6 +32,7 @@ def erase_texts(*, annotator: Membership, actor: User | None, now: datetime) -> 
         written = {"annotator": annotator, "erased_at__isnull": True}
         notes = Judgment.objects.filter(**written).exclude(note="").update(note="", erased_at=now)
         reports = Report.objects.filter(**written).exclude(note="").update(note="", erased_at=now)
+        forget_strata(annotator=annotator, actor=actor, now=now)
         drafts, _ = Draft.objects.filter(annotator=annotator).delete()
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config(%s, 'off', true)", [ERASING])

@@ -23,6 +23,7 @@ from comparisons.models import (
     RankingAnswer,
     RatingAnswer,
     Statistic,
+    StratumFigure,
 )
 from comparisons.models.answers import RatingChoice
 
@@ -239,3 +240,11 @@ def latest_statistics(project: Project) -> list[Statistic]:
     return list(
         project.statistics.filter(job_id=newest.job_id).select_related("annotator__user").order_by("id")
     )
+
+
+def latest_strata(project: Project) -> list[StratumFigure]:
+    """What strata prefer by the newest computation of the project's figures, in the order it was found in."""
+    newest = project.statistics.order_by("-computed_at", "-id").first()
+    if newest is None:
+        return []
+    return list(StratumFigure.objects.filter(job_id=newest.job_id).select_related("question").order_by("id"))

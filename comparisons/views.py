@@ -14,6 +14,8 @@ from comparisons.panels import SEES_AGREEMENT
 from comparisons.services.agreement import start_agreement
 from comparisons.services.statistics import start_statistics
 from comparisons.statistics_page import tables_of
+from comparisons.strata.cells import MIN_CELL, STEP
+from comparisons.strata_page import groups_of
 
 
 @require_POST
@@ -50,3 +52,13 @@ def recompute_statistics(request: SignedInRequest, slug: str) -> HttpResponseBas
     project = access_project(request.user, slug, Role.LEAD, Role.REVIEWER)
     start_statistics(project=project, actor=request.user, now=timezone.now())
     return redirect("statistics", slug=project.slug)
+
+
+@require_safe
+@never_cache
+@signed_in
+def strata(request: SignedInRequest, slug: str) -> HttpResponseBase:
+    """What groups of annotators prefer, and juries made of them. Never one person, never an item."""
+    project = access_project(request.user, slug, *SEES_AGREEMENT)
+    context = {"groups": groups_of(project, request.GET.dict()), "minimum": MIN_CELL, "step": STEP}
+    return render(request, "comparisons/strata.html", console_context(request, project, "strata") | context)

@@ -25,6 +25,7 @@ from exporters.models import Release, ReleaseFile, WebhookDelivery
 from exporters.services.webhooks import add_webhook, announce
 from exporters.settings import release_settings
 from rewards.models import RewardRun
+from tests.comparisons.strata import ask, say
 from tests.factories import NOW, World, digest, make_world
 
 LEAD, REVIEWER, ANNOTATOR, ENGINEER, HOLDER = "lead", "reviewer", "annotator", "engineer", "holder"
@@ -91,6 +92,7 @@ PAGES: dict[str, list[Row]] = {
     "quality": [Row("GET", JUDGES)],
     "done": [Row("GET", JUDGES)],
     "break": [Row("GET", JUDGES), Row("POST", JUDGES)],
+    "about_you": [Row("GET", JUDGES), Row("POST", JUDGES)],
     "task": [Row("GET", JUDGES)],
     "lease": [Row("POST", JUDGES)],
     "spare": [Row("POST", JUDGES)],
@@ -118,6 +120,9 @@ PAGES: dict[str, list[Row]] = {
     "batch_overlap": [Row("POST", {LEAD})],
     "batch_staff": [Row("POST", {LEAD})],
     "limits": [Row("GET", {LEAD}), Row("POST", {LEAD})],
+    "strata_questions": [Row("GET", {LEAD}), Row("POST", {LEAD})],
+    "stratum_drop": [Row("POST", {LEAD})],
+    "strata": [Row("GET", CONSOLE)],
     "member": [Row("GET", {LEAD}), Row("POST", {LEAD})],
     "member_pause": [Row("POST", {LEAD})],
     "member_resume": [Row("POST", {LEAD})],
@@ -201,6 +206,8 @@ class People:
             arguments["pk"] = arguments["judgment"]
         elif name == "token_revoke":
             arguments["pk"] = arguments["token"]
+        elif name == "stratum_drop":
+            arguments["pk"] = arguments["stratum"]
         elif name == "report_handled":
             arguments["pk"] = arguments["report"]
         elif name in ("webhook_remove", "delivery_again"):
@@ -226,6 +233,7 @@ def people(db: None) -> People:
     )
     create_token(user=holder.user, now=NOW, name="own", scopes=["read"])
     delivery = webhook_delivery(world)
+    say(holder, stratum := ask(world), 1)
     report = report_item(annotator=holder, item=lease.assignment.item, reason="broken", now=NOW)
     return People(
         world=world,
@@ -244,6 +252,7 @@ def people(db: None) -> People:
             "name": "SHA256SUMS",
             "run": run.pk,
             "report": report.pk,
+            "stratum": stratum.pk,
             "webhook": delivery.webhook_id,
             "delivery": delivery.pk,
         },

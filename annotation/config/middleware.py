@@ -106,7 +106,9 @@ WORDLESS = ("/api/", "/healthz", "/readyz", "/metrics", "/csp-report")
 """Addresses that speak English to programs. Who asks is not looked up for them."""
 TRANSLATED = frozenset(
     f"annotation.views.{name}"
-    for name in ("annotator", "differences", "drafts", "reports", "session", "settings_page", "task")
+    for name in (
+        *("about_you", "annotator", "differences", "drafts", "reports", "session", "settings_page", "task"),
+    )
 )
 """Where the views are whose pages are translated; every other page is English from its frame to its errors."""
 

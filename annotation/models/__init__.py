@@ -17,6 +17,7 @@ from annotation.models.people import (
 )
 from annotation.models.projects import Criterion, ExposureLimit, GuidelineVersion, Project, ProtocolVersion
 from annotation.models.reports import Report, ViewUse
+from annotation.models.strata import StratumAnswer, StratumQuestion
 
 __all__ = [
     "ApiToken",
@@ -46,6 +47,8 @@ __all__ = [
     "ProtocolVersion",
     "Receipt",
     "Report",
+    "StratumAnswer",
+    "StratumQuestion",
     "TrainingTry",
     "User",
     "ViewUse",

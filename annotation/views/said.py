@@ -52,6 +52,7 @@ REFUSALS = [
     gettext_noop("An answer in training is final."),
     gettext_noop("This answer was corrected already."),
     gettext_noop("This answer was taken out of the batch."),
+    gettext_noop("This question or answer is not there any more. Look at the page again."),
 ]
 NAMES = [
     # Of kinds

@@ -16,6 +16,7 @@ from annotation.forms_console import TokenForm
 from annotation.forms_settings import SettingsForm
 from annotation.models import Project, User
 from annotation.selectors_console import token_rows
+from annotation.selectors_strata import projects_that_ask
 from annotation.services.people import create_token, revoke_token, set_preferences
 from annotation.views.said import said_refusal
 from annotation.views.session import remember_language
@@ -59,7 +60,8 @@ def saved(request: SignedInRequest, language: str | None) -> HttpResponseBase:
 
 
 def settings_form(request: SignedInRequest, form: SettingsForm, status: int = 200) -> HttpResponseBase:
-    return render(request, "annotation/settings.html", {"form": form, "here": "settings"}, status=status)
+    context = {"form": form, "here": "settings", "asking": projects_that_ask(request.user)}
+    return render(request, "annotation/settings.html", context, status=status)
 
 
 def tokens_context(user: User, form: TokenForm) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from comparisons.models.answers import (
     SpanMark,
 )
 from comparisons.models.statistics import Statistic
+from comparisons.models.strata import StratumFigure
 from comparisons.models.texts import CritiqueAnswer, CritiquePrinciple, DemonstrationAnswer
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "RatingChoice",
     "SpanMark",
     "Statistic",
+    "StratumFigure",
 ]

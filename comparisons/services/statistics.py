@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from annotation.audit import record_audit
 from annotation.jobs import JobFailed, Progress
-from annotation.models import Job, Judgment, Project, User
+from annotation.models import AuditEvent, Job, Judgment, Membership, Project, StratumQuestion, User
 from annotation.services.copying import copy_rows
-from comparisons.models import Aggregate, Statistic
+from comparisons.models import Aggregate, Statistic, StratumFigure
 from comparisons.selectors import work_judgments
 from comparisons.services.studies import start_study
 from comparisons.studies.data import OVERALL, choices_of, latest_judgment
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from comparisons.studies.contested import Verdict
     from comparisons.studies.data import Choices
     from comparisons.studies.figures import Figure, Step
+    from comparisons.studies.shown import Shown
+    from comparisons.studies.strata import Cell
 
 JOB_KIND = "compute_statistics"
 NIGHTLY_HOUR = 2
@@ -52,7 +54,8 @@ def compute_statistics(
     # Read before the judgments: one that commits in between is newer than the mark, so the next check finds it.
     last = latest_judgment(project)
     verdicts: list[Verdict] = []
-    steps = steps_of(project, seed, verdicts)
+    cells: list[Cell] = []
+    steps = steps_of(project, seed, verdicts, cells)
     found: list[Statistic] = []
     for index, step in enumerate(steps):
         found += [row(figure, project, job, now, last) for figure in step()]
@@ -61,6 +64,7 @@ def compute_statistics(
     with transaction.atomic():
         stored = Statistic.objects.bulk_create(found, batch_size=1_000)
         store_aggregates(verdicts, project, job, now)
+        store_strata(cells, project, job, now)
         record_audit(
             project=project,
             actor=job.created_by,
@@ -72,8 +76,9 @@ def compute_statistics(
     return stored
 
 
-def steps_of(project: Project, seed: int, verdicts: list[Verdict]) -> list[Step]:
-    """What is computed, in order. The answers are read once and shared; `verdicts` gets those of the items."""
+def steps_of(project: Project, seed: int, verdicts: list[Verdict], cells: list[Cell]) -> list[Step]:
+    """What is computed, in order. The answers are read once and shared; `verdicts` gets those of the items and `cells`
+    those of the strata."""
     # scipy takes a second to load: only the worker that computes pays for it, no web process.
     from comparisons.agreement import Bootstrap
     from comparisons.studies import agreeing, board, leanings, people, ranked, rated
@@ -107,6 +112,7 @@ def steps_of(project: Project, seed: int, verdicts: list[Verdict]) -> list[Step]
         lambda: leanings.places_by_person(overall),
         lambda: board.strengths(overall, shown),
         lambda: board.reliable_strengths(overall, shown),
+        lambda: preferences_of_strata(project, overall, shown, cells),
     ]
     others = [key for key in criteria_of(project, "pairwise") if key != OVERALL]
     return steps + [partial(agreement_on, work, key, bootstrap) for key in others]
@@ -135,6 +141,15 @@ def contested_items(choices: Choices, verdicts: list[Verdict]) -> list[Figure]:
     return [contested.contested_share(verdicts, OVERALL)]
 
 
+def preferences_of_strata(
+    project: Project, choices: Choices, shown: Shown, cells: list[Cell]
+) -> list[Figure]:
+    from comparisons.studies.strata import stratum_cells
+
+    cells += stratum_cells(project, choices, shown)
+    return []
+
+
 def checked_people(project: Project) -> set[int]:
     """Who has answered a gold item or a repeat, if nothing else."""
     checks = Judgment.objects.current().filter(
@@ -161,6 +176,17 @@ def store_aggregates(verdicts: list[Verdict], project: Project, job: Job, now: d
         copy_rows(Aggregate, fields, ((project.pk, job.pk, now, *one) for one in verdicts))
 
 
+def store_strata(cells: list[Cell], project: Project, job: Job, now: datetime) -> None:
+    """Cells of questions that are still asked."""
+    # Race: a lead deletes a question meanwhile. Either this holds it and they wait, or it is gone and so are its cells.
+    asked = set(project.strata.select_for_update(no_key=True).values_list("pk", flat=True))
+    StratumFigure.objects.bulk_create(
+        StratumFigure(project=project, job=job, computed_at=now, **vars(cell))
+        for cell in cells
+        if cell.question_id in asked
+    )
+
+
 def run_statistics_job(job: Job, progress: Progress) -> dict[str, Any]:
     """The handler of job kind `compute_statistics`."""
     if job.project is None:
@@ -172,7 +198,8 @@ def run_statistics_job(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def enqueue_nightly_statistics(now: datetime) -> None:
-    """Once for each night, queue the computation for projects with judgments from before it that no figure has seen.
+    """Once for each night, queue the computation for projects with judgments from before it that no figure has seen,
+    and for those whose people answered a question about themselves, or withdrew an answer, since the last one.
 
     Where nothing ran at that hour it is made up for later; the judgments of a day wait for the next night.
     """
@@ -185,7 +212,19 @@ def enqueue_nightly_statistics(now: datetime) -> None:
     today = Job.objects.filter(kind=JOB_KIND, project=OuterRef("pk"), created_at__gte=begin)
     before = Judgment.objects.filter(batch__project=OuterRef("pk"), created_at__lt=begin)
     unseen = Q(seen__isnull=True) & Exists(before) | Exists(before.filter(pk__gt=OuterRef("seen")))
-    projects = Project.objects.annotate(seen=seen.values("last")[:1])
+    newest = Statistic.objects.filter(project=OuterRef("pk")).values("project")
+    said = AuditEvent.objects.filter(
+        project=OuterRef("pk"),
+        object_type=Membership._meta.model_name,
+        action__startswith="stratum.",
+        created_at__gt=OuterRef("computed_at"),
+        created_at__lt=begin,
+    )
+    unseen |= Exists(StratumQuestion.objects.filter(project=OuterRef("pk"))) & Exists(said)
+    projects = Project.objects.annotate(
+        seen=seen.values("last")[:1],
+        computed_at=newest.annotate(newest=Max("computed_at")).values("newest")[:1],
+    )
     for project in projects.filter(unseen).exclude(Exists(today)):
         start_statistics(project=project, actor=None, now=now)
 

@@ -26,7 +26,7 @@ def strengths(choices: Choices, shown: Shown) -> list[Figure]:
     Items whose two completions come from one model, or from none that is named, say nothing about models. Judgments
     count as independent, so intervals are a little narrow where people judge the same items.
     """
-    some, rows, sides, names = _between_models(choices, shown)
+    some, rows, sides, names = between_models(choices, shown)
     if len(names) < MODELS_MIN:
         return [_nothing("strength", METHOD, TOO_FEW_MODELS, len(some))]
     length = np.log2(1 + shown.characters[rows])
@@ -49,7 +49,7 @@ def strengths(choices: Choices, shown: Shown) -> list[Figure]:
 
 def reliable_strengths(choices: Choices, shown: Shown) -> list[Figure]:
     """The same where who is seldom with the strengths counts for less; without place and length."""
-    some, _, sides, names = _between_models(choices, shown)
+    some, _, sides, names = between_models(choices, shown)
     if len(names) < MODELS_MIN:
         return [_nothing("crowd_strength", CROWD_METHOD, TOO_FEW_MODELS, len(some))]
     # Equal comparisons of one person are one with a weight: the fit looks at each a hundred times.
@@ -85,7 +85,7 @@ def board(
     ]  # fmt: skip
 
 
-def _between_models(
+def between_models(
     choices: Choices, shown: Shown
 ) -> tuple[Choices, npt.NDArray[np.int64], npt.NDArray[np.int64], tuple[str, ...]]:
     """The choices between two different named models; their rows of `shown`; the two models of each, as positions in

@@ -15,3 +15,9 @@ def plain_number(value: float) -> str:
 def percent(share: float) -> str:
     """A share in [0, 1] as `62.3 %`, with a narrow no-break space."""
     return f"{100 * share:.1f}\u202f%"
+
+
+@register.filter
+def whole_percent(share: float) -> str:
+    """A share in [0, 1] that is known no better as `62 %`, with a narrow no-break space."""
+    return f"{100 * share:.0f}\u202f%"

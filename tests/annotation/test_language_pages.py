@@ -11,6 +11,7 @@ from django.utils import timezone
 from annotation.models import Lease, Membership
 from annotation.services.projects import publish_consent_text, publish_guideline
 from annotation.services.returning import release_assignment
+from annotation.services.strata import ask_stratum
 from tests.annotation.engine.people import train, training_batch
 from tests.annotation.test_language import AS_IS, LETTERS, speaks_arabic
 from tests.factories import World, make_world
@@ -172,6 +173,25 @@ def test_quiet_pages_have_no_english_left() -> None:
     keys = AS_IS | LETTERS | {"key_n": "i"}
     pages |= {"keys refused": client.post("/settings", keys)}
     assert "«الدليل»" in pages["keys refused"].content.decode().replace("\u2068", "").replace("\u2069", "")
+    check({name: page.content.decode() for name, page in pages.items()})
+
+
+def test_the_page_about_oneself_has_no_english_left() -> None:
+    world = make_world()
+    client, url = speaks_arabic(world.member().user), f"/projects/{world.project.slug}/about-you"
+    pages = {"nothing asked": client.get(url)}
+    question = ask_stratum(
+        project=world.project, actor=world.lead, name="العمر", text="كم عمرك؟", options=["أقل", "أكثر"],
+        now=world.now,
+    )  # fmt: skip
+    field = f"question_{question.pk}"
+    pages |= {
+        "asked": client.get(url),
+        "refused": client.post(url, {field: "9"}),
+        "answered": client.post(url, {field: "1"}, follow=True),
+        "withdrawn": client.post(url, {"withdraw": "1"}, follow=True),
+        "settings": client.get("/settings"),
+    }
     check({name: page.content.decode() for name, page in pages.items()})
 
 

@@ -5,6 +5,7 @@ from django.utils import timezone
 from playwright.sync_api import Page
 
 from annotation.services.projects import publish_consent_text
+from annotation.services.strata import ask_stratum
 from tests.e2e.conftest import PHONE, WIDE, OpenPage
 from tests.e2e.looks import faults
 from tests.factories import World, make_world
@@ -130,6 +131,18 @@ def test_quiet_pages(size: tuple[int, int], theme: str, open_page: OpenPage, com
     check(page, "home")
     page.goto(f"/projects/{slug}/guide")
     check(page, "guide with consent")
+    page.goto(f"/projects/{slug}/about-you")
+    check(page, "nothing asked about oneself")
+    ask_stratum(
+        project=world.project, actor=world.lead, name="Age", text="How old are you?",
+        options=["Under 30", "30 or over"], now=world.now,
+    )  # fmt: skip
+    page.goto("/settings")
+    page.locator("main").get_by_role("link", name=world.project.name).click()
+    page.get_by_label("30 or over").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Delete all my answers").wait_for()
+    check(page, "about oneself")
     page.goto("/nowhere")
     check(page, "not found")
     complaints.clear()  # the browser notes the 404

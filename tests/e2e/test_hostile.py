@@ -26,13 +26,16 @@ from annotation.models import (
     Judgment,
     Membership,
     Project,
+    StratumQuestion,
     User,
 )
 from annotation.services.batches import start_import
 from annotation.services.people import create_token
 from annotation.services.projects import publish_consent_text, publish_guideline, set_limits
 from annotation.services.reports import report_item
+from annotation.services.strata import ask_stratum
 from annotation.services.voiding import void_judgment
+from comparisons.models import StratumFigure
 from comparisons.services.statistics import start_statistics
 from exporters.models import Release
 from exporters.services.releases import start_release
@@ -74,7 +77,10 @@ def supply(longest: int) -> Iterator[str]:
 
 
 NAMES, LABELS, SENTENCES, WORDS, NOTES = map(supply, (120, 80, 200, 40, 1900))
-PRINTABLE = itertools.cycle(packs(200, ["".join(filter(str.isprintable, text)) for text in TEXTS]))
+PRINTABLE, OPTIONS, SHORT = (
+    itertools.cycle(packs(longest, ["".join(filter(str.isprintable, text)) for text in TEXTS]))
+    for longest in (200, 80, 40)
+)
 CRITERIA = [
     {"key": f"c{number}", "name": next(LABELS), "question": next(SENTENCES)} for number in range(1, 4)
 ]
@@ -197,6 +203,7 @@ def test_the_annotators_pages(kind: str, watch: Watch, open_page: OpenPage, comp
             expect(page.locator(".bar-mid")).to_contain_text("1 of 2")
     expect(page.get_by_role("heading", level=1)).to_have_text("No more items for you")
 
+    hostile_question(world)
     judgment = Judgment.objects.filter(annotator=annotator).latest("pk")
     watch.visit(page, f"{base}/work")
     page.get_by_role("button", name="Change").first.click()
@@ -209,7 +216,7 @@ def test_the_annotators_pages(kind: str, watch: Watch, open_page: OpenPage, comp
         watch.visit(page, f"{base}/work?show={show}")
     for path in (
         "/",
-        *(f"{base}/{name}" for name in ("guide", "quality", "done", "break")),
+        *(f"{base}/{name}" for name in ("guide", "quality", "done", "break", "about-you")),
         "/settings",
         "/settings/tokens",
     ):
@@ -289,6 +296,27 @@ def crowd(world: World) -> None:
     )  # fmt: skip
 
 
+def hostile_question(world: World) -> StratumQuestion:
+    return ask_stratum(
+        project=world.project, actor=world.lead, name=next(SHORT), text=next(PRINTABLE),
+        options=list({next(OPTIONS).casefold() for _ in range(12)}), now=timezone.now(),
+    )  # fmt: skip
+
+
+def hostile_strata(world: World, job: Job) -> None:
+    """A question, and figures by it of models whose names are hostile."""
+    question = hostile_question(world)
+    StratumFigure.objects.bulk_create(
+        StratumFigure(
+            project=world.project, job=job, computed_at=world.now, question=question, stratum=option,
+            measure=measure, subject=next(SENTENCES), other=next(SENTENCES) if measure == "pair" else "",
+            people=10, value=0.9, low=0.8, high=1, same=0, rest=0.1, everybody=0.2, method="-", confidence=0.95,
+        )
+        for option in question.options
+        for measure in ("model", "pair")
+    )  # fmt: skip
+
+
 def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     """Every page that there is (tests/test_permissions.py), with more than 300 texts in names, notes and reports."""
     world = hostile_world("pairwise", items=3)
@@ -323,6 +351,8 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     figures = start_statistics(project=world.project, actor=world.lead, now=world.now)
     run_claimed(str(figures.pk), world.now)
 
+    hostile_strata(world, figures)
+
     lead = watch.over(open_page(world.lead))
     engineer = watch.over(open_page(world.member("engineer").user))
     seen = set()
@@ -338,6 +368,8 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
         "batch": f"/projects/{slug}/batches/{batch.number}",
         "limits": f"/projects/{slug}/limits",
         "statistics": f"/projects/{slug}/statistics",
+        "strata": f"/projects/{slug}/strata?question=<script>alert(1)</script>&as=own&seats_0=<img src=x>",
+        "strata_questions": f"/projects/{slug}/questions",
         "webhooks": f"/projects/{slug}/webhooks",
         "jobs": f"/projects/{slug}/jobs",
         "job": f"/jobs/{job.pk}",
@@ -364,7 +396,8 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     lead.get_by_role("button", name="Close").last.click()
     expect(lead.get_by_text("is closed.")).to_be_visible()
     watch.check(lead, "told that the batch is closed")
-    annotators = {"home", "guide", "work", "quality", "done", "break", "task", "assignment", "corrections"}
+    annotators = {"home", "guide", "work", "quality", "done", "break", "about_you"}
+    annotators |= {"task", "assignment", "corrections"}
     files = {"release_file"}
     pages = {name for name, rows in PAGES.items() if any(row.method == "GET" for row in rows)}
     assert pages - annotators - files - seen == {

@@ -12,9 +12,9 @@ from comparisons.erasure import erase_texts
 
 class Command(BaseCommand):
     help = (
-        "Blank the demonstrations, critiques, revisions and notes of one annotator and delete their drafts. The "
-        "judgments stay, without the texts. Data files of earlier releases that may hold them are deleted by the "
-        "next sweep."
+        "Blank the demonstrations, critiques, revisions and notes of one annotator and delete their drafts and what "
+        "they said of themselves. The judgments stay, without the texts. Data files of earlier releases that may hold "
+        "them are deleted by the next sweep."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
