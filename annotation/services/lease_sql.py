@@ -65,7 +65,8 @@ def under_limit(category: str, project: str) -> str:
 
 
 # What decides for a whole pool is asked of the pools, which are few. What decides for one item is asked of the
-# slots, from the person's place on. `$5` leaves the caps aside, to tell "capped" from "nothing left".
+# slots, from the person's place on. `$5` leaves the caps aside, to tell "capped" from "nothing left". Under a batch's
+# cap a lease that ran out counts until it is swept: its answer may still come in and be taken.
 ELIGIBLE_POOLS = f"""
     SELECT p.id AS pool_id, coalesce(q.position, 0) AS passed, b.id AS batch_id, b.gold_share, b.repeat_share,
            b.lease_seconds, b.protocol_id, m.languages, j.id AS project_id, j.exclusion_limit
@@ -83,7 +84,7 @@ ELIGIBLE_POOLS = f"""
            (SELECT count(*) FROM annotation_assignment a
             WHERE a.annotator_id = m.id AND a.batch_id = b.id AND a.state = 'submitted')
          + (SELECT count(*) FROM annotation_assignment a
-            WHERE a.annotator_id = m.id AND a.batch_id = b.id AND a.state = 'leased' AND a.expires_at > $7))
+            WHERE a.annotator_id = m.id AND a.batch_id = b.id AND a.state = 'leased'))
       AND ($5 OR {under_limit("p.category", "j.id")})
     ORDER BY b.priority DESC, b.number, p.priority DESC, p.id
 """
@@ -163,11 +164,14 @@ FITS_ONCE_SWEPT = """
                         OR count(*) FILTER (WHERE x.reason <> 'late') >= e.exclusion_limit)
 """
 
+ELIGIBLE_ONCE_SWEPT = ELIGIBLE_POOLS.replace(
+    "a.state = 'leased'))", "a.state = 'leased' AND a.expires_at > $7))"
+)
 LOOK_EXPIRED = Statement(
     "look_expired",
     PICK_TYPES,
     f"""
-    SELECT 1 FROM ({ELIGIBLE_POOLS}) AS e CROSS JOIN LATERAL (
+    SELECT 1 FROM ({ELIGIBLE_ONCE_SWEPT}) AS e CROSS JOIN LATERAL (
         (SELECT a.id FROM annotation_assignment a
          WHERE a.pool_id = e.pool_id AND a.state = 'open' AND {FITS_ONCE_SWEPT}
          ORDER BY a.position LIMIT 1)

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from annotation.errors import Refused
+from annotation.invariants import violations
 from annotation.models import Assignment, AuditEvent, Judgment, Membership
 from annotation.services.batches import close_batch, staff_batch
 from annotation.services.judgments import correct_judgment
@@ -316,6 +317,17 @@ def test_a_lease_that_ran_out_counts_against_no_cap(world: World) -> None:
     take(annotator)
     again = take(annotator, NOW + 2 * MINUTE)
     assert again.attempt == 2
+
+
+def test_a_lease_that_ran_out_is_swept_before_another_goes_out_under_the_cap(world: World) -> None:
+    """Both could be answered otherwise: one more than the cap."""
+    world.batch(items=3, overlap=1, lease_seconds=60, cap_per_annotator=1)
+    annotator = world.member()
+    take(annotator)
+    second = take(annotator, NOW + 2 * MINUTE)
+    leased = Assignment.objects.filter(annotator=annotator, state="leased")
+    assert [slot.pk for slot in leased] == [second.assignment_id]
+    assert not violations()
 
 
 def test_nobody_holds_three_leases_by_extending_one_that_ran_out(world: World) -> None:

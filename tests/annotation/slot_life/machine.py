@@ -169,15 +169,15 @@ class SlotLife(RuleBasedStateMachine):
         if len(held) >= HELD_MAX:
             self.expect_held_again(result, held)
             return None
-        if not model.fitting(pk, self.now):  # whoever finds nothing sweeps before they say so
+        if not model.fitting(pk):  # whoever finds nothing sweeps before they say so
             model.sweep(self.now)
-        fitting = model.fitting(pk, self.now)
+        fitting = model.fitting(pk)
         if not fitting and held:
             self.expect_held_again(result, held)
             return None
         if not fitting:
             assert result.lease is None, "a lease where nothing fits"
-            assert result.reason == model.reason_for_nothing(pk, self.now)
+            assert result.reason == model.reason_for_nothing(pk)
             return None
         assert result.lease is not None, f"{result.reason} was said, but {fitting} are left"
         return self.note_lease(result, fitting, seed)

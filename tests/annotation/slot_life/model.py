@@ -125,16 +125,15 @@ class Model:
             return "paused"
         return "consent_needed" if self.people[person].consent < self.consent else None
 
-    def is_capped(self, person: int, now: datetime) -> bool:
-        """A lease that ran out counts for nothing, swept or not."""
+    def is_capped(self, person: int) -> bool:
         if self.cap is None:
             return False
-        submitted = [s for s in self.slots.values() if s.holder == person and s.state == "submitted"]
-        return len(submitted) + len(self.held(person, now)) >= self.cap
+        taken = [s for s in self.slots.values() if s.holder == person and s.state in ("leased", "submitted")]
+        return len(taken) >= self.cap
 
-    def fitting(self, person: int, now: datetime, *, caps: bool = True) -> set[int]:
+    def fitting(self, person: int, *, caps: bool = True) -> set[int]:
         """Items of which this person may be given an open work slot as things stand, expired leases not swept."""
-        if not self.is_open or (caps and self.is_capped(person, now)):
+        if not self.is_open or (caps and self.is_capped(person)):
             return set()
         return {item for item in self.targets if item not in self.gold and self.fits(item, person)}
 
@@ -160,9 +159,9 @@ class Model:
             return set()
         return {s.item for s in done if s.purpose == "work" and (s.item, person) not in self.repeated}
 
-    def reason_for_nothing(self, person: int, now: datetime) -> str:
+    def reason_for_nothing(self, person: int) -> str:
         """Once every expired lease is swept and nothing fits."""
-        if self.fitting(person, now, caps=False):
+        if self.fitting(person, caps=False):
             return "cap_reached"
         waits = any(s.purpose == "work" and s.state in ("open", "leased") for s in self.slots.values())
         return "nothing_left_for_you" if waits and self.is_open else "batch_done"
