@@ -105,6 +105,7 @@ def label_rows(
         orders.append((second, first))
     elif is_tie and is_drawn_second(item, first, second):
         orders = [(second, first)]
+    second_share = 0.5 if is_tie else label.second_share
     # By judgment, several rows of one pair exist; otherwise the pair alone is a name that stays.
     judgment = label.judgments[0] if settings.labels == "every" else None
     for number, (chosen, rejected) in enumerate(orders):
@@ -117,7 +118,7 @@ def label_rows(
             chosen=chosen.pk,
             rejected=rejected.pk,
             strength=None if settings.labels == "reference" else abs(label.preference),
-            soft_label=label.second_share if chosen is second else 1 - label.second_share,
+            soft_label=second_share if chosen is second else 1 - second_share,
             is_swapped=chosen is second,
             is_tie=is_tie,
             split=split,

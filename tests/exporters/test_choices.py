@@ -179,6 +179,14 @@ def test_soft_ties_are_one_row_each_in_an_order_drawn_from_the_texts() -> None:
     assert "kept as one row each with the soft label 0.5" in card_of(world, {"ties": "soft"})
 
 
+def test_a_tie_of_strengths_is_soft_by_one_half_whatever_the_votes() -> None:
+    world = judged_world([[-1], [-1], [2]])
+    [row] = cut_as(world, "preference", {"labels": "mean_strength", "ties": "soft"})
+    assert row["soft_label"] == 0.5
+    [row] = cut_as(world, "preference", {"labels": "majority"})
+    assert row["soft_label"] == pytest.approx(2 / 3)
+
+
 # Against leanings
 
 
