@@ -1,8 +1,6 @@
 """Aggregation against published values and independent programs."""
 
 import csv
-import gzip
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,7 @@ from comparisons.aggregation import (
 )
 from comparisons.aggregation.held_out import hits, hold_out, log_scores, paired_difference, predict_mace
 from comparisons.aggregation.majority import plurality_shares
+from tests.golden.convarg import Convarg, read_convarg
 
 # A. P. Dawid and A. M. Skene (1979), table 1: 45 patients; observer 1 saw each form three times, 2 to 5 once.
 ANAESTHETISTS = """
@@ -143,31 +142,16 @@ def test_top_choices_equal_choix() -> None:
 
 
 @pytest.fixture(scope="module")
-def convarg(shared_data: Path) -> tuple[JudgmentTable, np.ndarray, np.ndarray]:
-    """Judgments, published class of each pair (−1 where none was published), published competence."""
-
-    def rows(name: str) -> list[dict[str, str]]:
-        with gzip.open(shared_data / "convarg" / f"{name}.csv.gz", "rt", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-
-    codes = {"a1": 0, "a2": 1, "equal": 2}
-    pairs, people = rows("pairs"), rows("workers")
-    pair = {r["pair"]: i for i, r in enumerate(pairs)}
-    person = {r["worker"]: i for i, r in enumerate(people)}
-    judged = [(pair[r["pair"]], person[r["worker"]], codes[r["value"]]) for r in rows("votes")]
-    published = np.array([codes.get(r["gold"], -1) for r in pairs])
-    competence = np.array([float(r["mace_competence"]) for r in people])
-    return tabulate_judgments(*zip(*judged, strict=True)), published, competence
+def convarg(shared_data: Path) -> Convarg:
+    return read_convarg(shared_data)
 
 
 @pytest.mark.data
-def test_mace_reproduces_its_published_run(convarg: tuple[JudgmentTable, np.ndarray, np.ndarray]) -> None:
+def test_mace_reproduces_its_published_run(convarg: Convarg) -> None:
     """I. Habernal and I. Gurevych (ACL 2016) ran MACE 0.2 once over all 32 topics: plain EM, 500 iterations,
     smoothing 0.01/3, and kept the 95 % of pairs with the lowest entropy (their Step5GoldLabelEstimator)."""
     table, published, competence = convarg
-    started = time.perf_counter()
     result = fit_mace(table, seed=1, method="em", restarts=3, max_iterations=500, tolerance=1e-12)
-    seconds = time.perf_counter() - started
     assert result.posterior is not None and result.competence is not None
     certainty = measure_certainty(result.posterior)
     kept = certainty.surest(0.95)
@@ -177,20 +161,19 @@ def test_mace_reproduces_its_published_run(convarg: tuple[JudgmentTable, np.ndar
     plurality = find_plurality(table).agreement_share(published)
     print(
         f"MACE {same:.2%} of {used.sum()} (plurality {plurality:.2%}), same selection {np.mean(kept == used):.2%}, "
-        f"Spearman {rank:.4f}, mean difference {np.mean(np.abs(result.competence - competence)):.4f}, {seconds:.1f} s"
+        f"Spearman {rank:.4f}, mean difference {np.mean(np.abs(result.competence - competence)):.4f}"
     )
     assert kept.sum() == used.sum() == 16_081
     assert plurality == pytest.approx(0.8903, abs=5e-5)
     assert same > 0.995 and np.mean(kept == used) > 0.995 and rank > 0.99
     assert np.mean(np.abs(result.competence - competence)) < 0.01
-    assert seconds < 30
     # 500 iterations are not enough at this tolerance, and the result says so.
     assert not result.converged and "did not converge in 500" in result.warnings[0]
 
 
 @pytest.mark.data
 def test_mace_predicts_unseen_judgments_better_than_plurality(
-    convarg: tuple[JudgmentTable, np.ndarray, np.ndarray],
+    convarg: Convarg,
 ) -> None:
     """One judgment of each pair held out. The plurality's shares get the smoothing that suits these very
     judgments best, so it is flattered; MACE's prior is the one with the higher evidence bound on the rest."""
