@@ -8,11 +8,13 @@ import structlog
 from celery import Celery, Task
 from celery.schedules import crontab
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_process_init
+from kombu.transport import TRANSPORT_ALIASES
 
 from annotation.runtime.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
 
+TRANSPORT_ALIASES["pgmq"] = "annotation.config.queue:Transport"
 app = Celery("concord")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()

@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 from structlog.testing import capture_logs
 
 from annotation import jobs
+from annotation.config import queue as ours
 from annotation.jobs import Progress, enqueue_job, run_claimed, send_job, sweep_jobs
 from annotation.models import Job
 from tests.factories import NOW
@@ -126,6 +127,34 @@ def test_a_connection_that_the_broker_closed_meanwhile_costs_no_message(pgmq: No
         assert cursor.fetchone()[0] > 0
     second = queue("second")
     assert messages() == [str(first.pk), str(second.pk)]
+
+
+def held_after_lost_acks() -> list[bool]:
+    """A worker that may hold two messages has both, and the connections are closed under their acks: before and after,
+    whether it would take another."""
+    queue("first"), queue("second")
+    with current_app.connection_for_read() as worker, worker.channel() as channel:
+        channel.basic_qos(0, 2, False)
+        taken = [channel.basic_get("concord", no_ack=False) for _ in range(2)]
+        would_take = [channel.qos.can_consume()]
+        for message in taken:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            with pytest.raises(psycopg.Error):
+                channel.basic_ack(message.delivery_tag)
+        return [*would_take, channel.qos.can_consume()]
+
+
+def test_acks_that_are_lost_with_the_database_leave_the_worker_its_places(pgmq: None) -> None:
+    assert held_after_lost_acks() == [False, True]
+
+
+def test_control_kombus_own_channel_holds_them_for_ever(pgmq: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(ours.Channel, "basic_ack")
+    assert held_after_lost_acks() == [False, False]
 
 
 def test_while_the_broker_is_away_jobs_are_queued_and_sent_later() -> None:
