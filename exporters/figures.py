@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from django.db.models import QuerySet
 
 from annotation.ids import among
 from annotation.models import Judgment
@@ -13,29 +12,31 @@ from comparisons.selectors import CriterionRatings, criterion_ratings
 from comparisons.studies.figures import Figure
 from exporters.facts import Agreement, Figures, Leaning
 
-ITEMS_MAX = 20_000
+ITEMS_MAX = 2_000
 """Figures are taken from so many items, drawn by the seed: more would narrow their intervals below what matters."""
 DECIMALS = 3
 """Figures are rounded, so that the order in which a processor adds does not show in the bytes of a release."""
 
 
-def figures_of(judgments: QuerySet[Judgment], items: Sequence[int], seed: int) -> Figures:
-    """From `judgments` about `items`. Those whose pairs gave no row belong to them: without ties and disputes everybody
-    would agree."""
+def figures_of(judgments: Sequence[int], items: Sequence[int], seed: int) -> Figures:
+    """From the ids of judgments and of their items. Items whose pairs gave no row belong to them: without ties and
+    disputes everybody would agree."""
     # scipy takes a second to load: a count before the cut does without.
     from comparisons.studies.data import choices_of
     from comparisons.studies.leanings import leanings
 
-    drawn = np.asarray(items, dtype=np.int64)
-    if len(drawn) > ITEMS_MAX:
-        drawn = np.sort(np.random.default_rng(seed).choice(drawn, ITEMS_MAX, replace=False))
-    # By their ids: which of them may be released is worked out once, not again for each table of answers.
-    ids = judgments.filter(among("item", drawn.tolist())).order_by().values_list("pk", flat=True)
-    some = Judgment.objects.filter(among("pk", list(ids)))
+    ids, owners = np.asarray(judgments, dtype=np.int64), np.asarray(items, dtype=np.int64)
+    drawn = judged = np.unique(owners)
+    if len(judged) > ITEMS_MAX:
+        drawn = np.random.default_rng(seed).choice(judged, ITEMS_MAX, replace=False)
+        ids = ids[np.isin(owners, drawn)]
+    # By their ids: which of them count was worked out chunk by chunk. Asked of so many items at once, that query takes
+    # the time of all judgments squared.
+    some = Judgment.objects.filter(among("pk", np.sort(ids).tolist()))
     choices = choices_of(some)
     return Figures(
         items=len(drawn),
-        of=len(items),
+        of=len(judged),
         agreement=tuple(agreement_on(rated, seed) for rated in criterion_ratings(some)),
         leanings=tuple(map(leaning, leanings(choices, seed=seed) if len(choices) else [])),
     )

@@ -90,7 +90,9 @@ class Selection:
     leaning: int = 0
     """People left out for their lean."""
     judged: array[int] = field(default_factory=lambda: array("q"))
-    """Ids of the items with judgments that count, whether they gave a row or not."""
+    """Ids of the judgments that count, whether their items gave a row or not;"""
+    judged_items: array[int] = field(default_factory=lambda: array("q"))
+    """and the item of each."""
     figures: Figures | None = None
     notes: tuple[str, ...] = ()
     """Sentences without their full stop on how the labels came about."""

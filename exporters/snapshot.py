@@ -117,7 +117,7 @@ def select_rows(project: Project, settings: ReleaseSettings, *, with_figures: bo
             select_chunk(settings, known, items, selection)
         selection.protocols = protocol_facts(project, selection.batches, settings.criterion)
         if with_figures and settings.labels != "reference":
-            selection.figures = figures_of(known.judgments, selection.judged, settings.seed)
+            selection.figures = figures_of(selection.judged, selection.judged_items, settings.seed)
         about_judgments = Q(object_type=Judgment._meta.model_name) | Q(action="batch.judgments_imported")
         events = AuditEvent.objects.filter(about_judgments, project=project)
         last = events.filter(chain_position__isnull=False).order_by("-chain_position").first()
@@ -240,7 +240,8 @@ def select_chunk(
     rows: list[SelectedRow] = []
     written: list[SelectedText] = []
     judgments: list[SelectedJudgment] = []
-    selection.judged.extend(sorted({maker.item for maker in makers.values()}))
+    selection.judged.extend(makers)
+    selection.judged_items.extend(maker.item for maker in makers.values())
     made = pair_rows(settings, known, items, makers, selection.dropped)
     for item, own in zip(items, made, strict=True):
         deciding = known.deciding.get(item.pk, item.prompt_hash)

@@ -180,7 +180,12 @@ def api(world: World, user: Any, path: str, **query: Any) -> Any:
 
 def test_the_figures_come_as_they_are_stored_and_under_pseudonyms() -> None:
     world, people = judged()
-    assert api(world, world.lead, "").json() == {"computed_at": None, "last_judgment": None, "results": []}
+    assert api(world, world.lead, "").json() == {
+        "computed_at": None,
+        "last_judgment": None,
+        "results": [],
+        "strata": [],
+    }
     job = compute(world)
     found = api(world, world.member("engineer").user, "").json()
     stored = list(Statistic.objects.filter(job=job).order_by("id"))
