@@ -14,12 +14,12 @@ import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
-from annotation.models import Judgment, Membership, Project
+from annotation.models import Judgment, Membership
 from exporters import snapshot
 from exporters.rows import ItemFacts
 from exporters.selection import Selection
 from exporters.settings import ReleaseSettings, release_settings
-from exporters.snapshot import select_rows
+from exporters.snapshot import Known, select_rows
 from tests.exporters.releases import contents, cut
 from tests.factories import World, make_world
 from tests.faults.guards import own_database_url
@@ -66,14 +66,10 @@ def slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     rests: dict[int, int] = {}
 
     def select_then_rest(
-        project: Project,
-        settings: ReleaseSettings,
-        key: bytes,
-        items: Sequence[ItemFacts],
-        selection: Selection,
+        settings: ReleaseSettings, known: Known, items: Sequence[ItemFacts], selection: Selection
     ) -> None:
         before = len(selection.rows)
-        original(project, settings, key, items, selection)
+        original(settings, known, items, selection)
         is_finished = len(selection.rows) - before == len(items) * OVERLAP
         if not is_finished and rests.setdefault(id(selection), 0) < 3:
             rests[id(selection)] += 1
