@@ -56,7 +56,7 @@ def label_story(facts: ReleaseFacts, export_format: ExportFormat) -> str:
             f"{'' if len(protocol.batches) == 1 else 'es'} {', '.join(map(str, protocol.batches))}. "
             + ASKED.get(protocol.kind, "")
         )
-        lines += [f"  - Overall question: {one_line(question)}" for question in protocol.questions]
+        lines += [f"  - Question: {one_line(question)}" for question in protocol.questions]
     if facts.guidelines:
         lines.append(f"- Guideline versions shown: {', '.join(map(str, facts.guidelines))}.")
     if settings.min_judgments > 1:
@@ -126,9 +126,9 @@ def dropped_words(dropped: Mapping[str, int]) -> list[str]:
 
 
 ASKED = {
-    "pairwise": "People saw two completions side by side and said which is better overall.",
-    "ranking": "People ranked all completions; each two of them with different ranks are a pair.",
-    "rating": "People rated each completion by itself; each two with different overall values are a pair.",
+    "pairwise": "People saw two completions side by side and said which is better.",
+    "ranking": "People ranked all completions; two of them with different ranks are a pair.",
+    "rating": "People rated each completion by itself; each two with different values are a pair.",
     "demonstration": "People wrote the assistant's next message themselves; each text is one person's.",
     "critique": "People named the principles that a completion breaks, said why, and edited it. A changed revision is "
     "preferred over the completion by the person who wrote it; no second person compared the two.",

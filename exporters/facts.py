@@ -97,7 +97,7 @@ class ReleaseFacts:
     cluster; the largest is given by its items. `audit_hash` is hexadecimal: the audit chain up
     to the last event about a judgment of this project. `warnings` are sentences about records that a trainer may
     stumble over, or that a format could not hold. `guideline_texts` are those that judgments of the release were made
-    under, `consent_texts` those of the project.
+    under, `consent_texts` those that its people have agreed to.
     """
 
     project: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from exporters.facts import Figures, ProtocolFacts
+from exporters.facts import Figures, ProtocolFacts, Told
 from exporters.prompts import Cluster, PromptHashes
 from exporters.settings import ReleaseSettings
 from exporters.spill import Spill
@@ -94,6 +94,8 @@ class Selection:
     judged_items: array[int] = field(default_factory=lambda: array("q"))
     """and the item of each."""
     figures: Figures | None = None
+    consent_texts: tuple[Told, ...] = ()
+    """What the people of the release have agreed to."""
     notes: tuple[str, ...] = ()
     """Sentences without their full stop on how the labels came about."""
 

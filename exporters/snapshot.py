@@ -5,7 +5,7 @@ meanwhile. It keeps ids and labels only; the texts are immutable and are read la
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +31,7 @@ from annotation.models.judgment import IMPORTED
 from comparisons.selectors import WrittenText, pairwise_outcomes, work_judgments, written_texts
 from exporters.balance import kept_for_balance
 from exporters.estimates import Estimates, estimates
-from exporters.facts import ProtocolFacts
+from exporters.facts import ProtocolFacts, Told
 from exporters.figures import figures_of
 from exporters.formats import export_formats
 from exporters.groups import deciding_hashes
@@ -116,6 +116,8 @@ def select_rows(project: Project, settings: ReleaseSettings, *, with_figures: bo
         for items in item_chunks(project, settings):
             select_chunk(settings, known, items, selection)
         selection.protocols = protocol_facts(project, selection.batches, settings.criterion)
+        if with_figures:
+            selection.consent_texts = agreed_texts(project, selection.annotators)
         if with_figures and settings.labels != "reference":
             selection.figures = figures_of(selection.judged, selection.judged_items, settings.seed)
         about_judgments = Q(object_type=Judgment._meta.model_name) | Q(action="batch.judgments_imported")
@@ -126,6 +128,13 @@ def select_rows(project: Project, settings: ReleaseSettings, *, with_figures: bo
             events.filter(chain_position__isnull=True).values_list("pk", flat=True)
         )
     return selection
+
+
+def agreed_texts(project: Project, annotators: Collection[int]) -> tuple[Told, ...]:
+    """The versions of the consent text that any of them has agreed to; read with the rest, as one comes any time."""
+    given = Consent.objects.filter(annotator__in=annotators, consent_text=OuterRef("pk"))
+    texts = ConsentText.objects.filter(Exists(given), project=project).order_by("number")
+    return tuple(Told(*row) for row in texts.values_list("number", "text"))
 
 
 def what_is_known(project: Project, settings: ReleaseSettings, selection: Selection) -> Known:

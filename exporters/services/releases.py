@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Exists, OuterRef, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -246,14 +246,16 @@ def release_facts(
         audit_hash=digest.hex(),
         leaning=selection.leaning,
         figures=selection.figures,
-        guideline_texts=told(project.guidelines.filter(number__in=selection.guidelines)),
-        consent_texts=told(project.consent_texts.all()),
+        guideline_texts=guideline_texts(project, selection.guidelines),
+        consent_texts=selection.consent_texts,
         changes=changes_since(before, selection.rows, settings) if before else None,
     )
 
 
-def told(texts: QuerySet[Any]) -> tuple[Told, ...]:
-    return tuple(Told(*row) for row in texts.order_by("number").values_list("number", "text"))
+def guideline_texts(project: Project, numbers: Collection[int]) -> tuple[Told, ...]:
+    """They never change, so they are what they were at the snapshot."""
+    texts = project.guidelines.filter(number__in=numbers).order_by("number")
+    return tuple(Told(*row) for row in texts.values_list("number", "text"))
 
 
 def freeze(

@@ -11,8 +11,9 @@ from annotation.services.projects import publish_consent_text, publish_guideline
 from exporters.card_figures import agreement_line, leaning_line, quoted
 from exporters.facts import Agreement, Leaning, Told
 from exporters.models import Release
+from tests.exporters.format_worlds import agreed
 from tests.exporters.releases import PREFER_FIRST, PREFER_SECOND, contents, cut, judge_item, judged_world
-from tests.factories import NOW, World
+from tests.factories import NOW, World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,14 +83,17 @@ def test_leanings_stand_with_what_one_step_of_them_is() -> None:
 
 
 def test_the_texts_that_people_were_shown_stand_in_the_card_as_quotations() -> None:
-    world = judged_world([[-1, 1]])
+    world = make_world(consent="We keep it.")
+    world.batch(items=2, overlap=1)
+    judge_item(world, agreed(world), 1)
     later = NOW + timedelta(hours=1)
     publish_guideline(project=world.project, actor=world.lead, text="# Anew\n\nBe kind.", now=later)
-    publish_consent_text(project=world.project, actor=world.lead, text="We keep it.", now=later)
+    publish_consent_text(project=world.project, actor=world.lead, text="We sell it.", now=later)
     text = cut_card(world)
     assert "### Guideline, version 1" in text
     assert "Be kind." not in text, "nothing was judged under it"
     assert "### Consent text, version 1\n\n> We keep it.\n" in text
+    assert "We sell it." not in text, "nobody has agreed to it"
     assert quoted("Guideline", Told(2, "# Anew\n\nBe kind.\n")) == (
         "### Guideline, version 2\n\n> # Anew\n>\n> Be kind.\n"
     )
