@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.running import Running
+from tests.faults.running import Running, is_up, wait_for
 from tests.instance import free_port
 
 
@@ -41,6 +41,10 @@ def _kept(_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 
 @pytest.fixture
 def running(_kept: Running) -> Running:
-    """The instance. A fault that ended the supervisor itself is a finding: nobody starts it again here."""
+    """The instance, which the supervisor may be bringing back after the fault before.
+
+    A fault that ended the supervisor itself is a finding: nobody starts it again here.
+    """
     assert _kept.process is not None and _kept.process.poll() is None, "an earlier fault ended the instance"
+    wait_for("instance after the fault before", lambda: is_up(_kept.url))
     return _kept

@@ -150,10 +150,13 @@ def test_a_full_disk_is_told_and_survived(small_disk: Path, tmp_path: Path) -> N
 
 
 @on_its_own_disk
-def test_control_a_full_disk_that_is_not_told_as_such_ends_peoples_work(
+def test_control_a_full_disk_that_is_not_told_as_such_refuses_answers_for_good(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    """The same disk, answered with 500: people give up before there is room again."""
+    """The same disk, answered with 500: nobody sends that answer again.
+
+    People go on where the lease they hold is still given to them, which writes nothing.
+    """
     instance = Running(var=small_disk / "var", port=free_port())
     log = tmp_path / "acknowledged"
     try:
@@ -170,15 +173,16 @@ def test_control_a_full_disk_that_is_not_told_as_such_ends_peoples_work(
             load.wait_until(50)
             ballast = small_disk / "ballast"
             fill(ballast)
-            wait_for("end of everybody's work", lambda: load.is_over, seconds=120)
+            wait_for("refusals", lambda: len(load.refusals) >= ANNOTATORS, seconds=120)
             ballast.unlink()
+            load.stop()
         wait_for("database with room again", lambda: is_up(instance.url))
         findings = compare(instance.superuser_url, log, project=place.project)
     finally:
         instance.stop()
     print(
-        f"\n[disk full, control] 500 instead of 503: all {ANNOTATORS} people gave up after {len(load.refusals)}"
-        f" refusals, answers {dict(load.statuses)}; {findings.acknowledged} acknowledged, {findings.lost} lost"
+        f"\n[disk full, control] 500 instead of 503: {len(load.refusals)} requests refused for good,"
+        f" answers {dict(load.statuses)}; {findings.acknowledged} acknowledged, {findings.lost} lost"
     )
     assert load.statuses[500] == len(load.refusals) >= ANNOTATORS
     assert findings.is_clean
