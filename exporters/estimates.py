@@ -10,8 +10,6 @@ import numpy as np
 from django.db.models import QuerySet
 
 from annotation.models import Judgment
-from comparisons.aggregation.dawid_skene import fit_dawid_skene
-from comparisons.aggregation.table import tabulate_judgments
 from comparisons.selectors import pairwise_outcomes
 from exporters.labels import Estimate
 
@@ -62,6 +60,9 @@ def estimates(judgments: QuerySet[Judgment], criterion: str) -> tuple[Estimates,
 
 def estimates_of(outcomes: Outcomes) -> tuple[Estimates, tuple[str, ...]]:
     """The estimates of one scale; none where the model says why it cannot be fitted."""
+    # scipy takes a second to load, which a web process would have to wait for when it begins.
+    from comparisons.aggregation import fit_dawid_skene, tabulate_judgments
+
     pairs, items = np.unique(
         np.column_stack([np.asarray(outcomes.firsts), np.asarray(outcomes.seconds)]),
         axis=0,

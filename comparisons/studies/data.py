@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from django.db.models import QuerySet
 
-from annotation.models import Completion, Judgment, Project
+from annotation.ids import among
+from annotation.models import Completion, Criterion, Judgment, Project
 from comparisons.models import PairwiseAnswer
 from comparisons.studies.columns import read_columns
 
@@ -62,11 +63,12 @@ def by_person(annotators: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[
 def choices_of(judgments: QuerySet[Judgment], criterion: str = OVERALL) -> Choices:
     """Pairwise answers of `judgments` to `criterion`. Where the scale changed with the protocol, those on the scale
     that most of them have: answers on different scales are never mixed."""
+    # By their ids: PostgreSQL gathers no statistics of so short a table, takes a join to it for a few rows, and then
+    # looks each answer up apart.
+    criteria = Criterion.objects.filter(key=criterion, protocol__kind="pairwise")
+    bounds = dict(criteria.values_list("pk", "high"))
     answers = PairwiseAnswer.objects.filter(
-        judgment__in=judgments,
-        criterion__key=criterion,
-        criterion__protocol__kind="pairwise",
-        turn__isnull=True,
+        among("criterion", bounds), judgment__in=judgments, turn__isnull=True
     )
     read = read_columns(
         answers.order_by("judgment_id"),
@@ -78,17 +80,17 @@ def choices_of(judgments: QuerySet[Judgment], criterion: str = OVERALL) -> Choic
             "first": "judgment__display_order__0",
             "batches": "judgment__batch__number",
             "guidelines": "judgment__guideline__number",
-            "bound": "criterion__high",
+            "criterion": "criterion_id",
         },
         {"seconds": "judgment__active_seconds"},
         {"languages": "judgment__item__language"},
     )
-    scales, sizes = np.unique(read["bound"], return_counts=True)
+    asked, place = np.unique(read.pop("criterion"), return_inverse=True)
+    bound_of = np.array([bounds[pk] for pk in asked.tolist()], dtype=np.int64)[place]
+    scales, sizes = np.unique(bound_of, return_counts=True)
     bound = int(scales[sizes.argmax()]) if len(scales) else 1
     if len(scales) > 1:
-        chosen = read["bound"] == bound
-        read = {name: column[chosen] for name, column in read.items()}
-    del read["bound"]
+        read = {name: column[bound_of == bound] for name, column in read.items()}
     return Choices(is_swapped=read.pop("first") == 1, bound=bound, **read)
 
 

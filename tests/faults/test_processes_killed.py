@@ -20,14 +20,13 @@ IMPORTED = scaled(500, 3000)
 
 
 def test_web_and_worker_die_while_people_submit(running: Running, tmp_path: Path) -> None:
-    enough = (WEB_KILLS + WORKER_KILLS + 1) * PER_KILL
-    place = running.workplace(items=enough // OVERLAP + 200, overlap=OVERLAP, annotators=ANNOTATORS)
+    place = running.workplace(items=scaled(2000, 20_000), overlap=OVERLAP, annotators=ANNOTATORS)
     log, draw, web, worker = tmp_path / "acknowledged", random.Random(5), list[float](), list[float]()
     kinds = ["web"] * WEB_KILLS + ["worker"] * WORKER_KILLS
     draw.shuffle(kinds)
-    with Load(running.url, place, log, enough=enough) as load:
-        for number, kind in enumerate(kinds):
-            load.wait_until((number + 1) * PER_KILL)
+    with Load(running.url, place, log) as load:
+        for kind in kinds:
+            load.wait_until(len(load.acknowledged) + PER_KILL)
             if kind == "web":
                 # A worker that dies twice within some seconds ends the server, which is a moment gone then.
                 web.append(load.recovered(kill([draw.choice(wait_for("web server", running.web))])))
@@ -35,6 +34,7 @@ def test_web_and_worker_die_while_people_submit(running: Running, tmp_path: Path
             before = running.worker()
             at = kill([draw.choice(before)])
             worker.append(wait_for("worker", partial(whole_again, running, before, at)))
+        load.stop()
     findings = compare(running.superuser_url, log, project=place.project)
     running.finished(running.start_import(place.project, items=3, dry_run=True))
     print(
@@ -42,7 +42,7 @@ def test_web_and_worker_die_while_people_submit(running: Running, tmp_path: Path
         f" acknowledged: {findings.lost} lost, {findings.doubled} doubled; first submit after"
         f" {max(web):.1f} s at most, worker back after {max(worker):.1f} s at most; answers {dict(load.statuses)}"
     )
-    assert findings.acknowledged >= enough and findings.is_clean
+    assert findings.acknowledged >= len(kinds) * PER_KILL and findings.is_clean
     assert load.refusals == []
     assert max(web + worker) <= RECOVERY_SECONDS
     assert running.broken_invariants() == []
