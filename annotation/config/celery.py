@@ -5,13 +5,15 @@ import signal
 from typing import Any
 
 import structlog
-from celery import Celery, Task
+from celery import Celery, Task, bootsteps
+from celery.concurrency import prefork
 from celery.schedules import crontab
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_process_init
 from kombu.transport import TRANSPORT_ALIASES
 
 from annotation.runtime.processes import die_with_parent
 
+log = structlog.get_logger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
 
 TRANSPORT_ALIASES["pgmq"] = "annotation.config.queue:Transport"
@@ -29,6 +31,29 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour="3", minute="0"),
     },
 }
+
+
+class EndWithItsPool(bootsteps.StartStopStep):
+    """A worker ends when one of its pool's processes was killed, as when the machine runs out of memory.
+
+    The one that waits for a task holds the lock of their pipe, which nobody gives back for it: those that come after
+    it would wait for ever. The supervisor starts another worker, and what was under way is delivered again.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, parent: Any) -> None:
+        if isinstance(parent.pool, prefork.TaskPool):
+            parent.pool._pool.on_process_down = _end_if_killed  # type: ignore[attr-defined]
+
+
+def _end_if_killed(process: Any) -> None:
+    if process.exitcode is not None and process.exitcode < 0 and process.exitcode != -signal.SIGTERM:
+        log.error("pool_process_killed", signal=-process.exitcode)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+app.steps["worker"].add(EndWithItsPool)
 
 
 @setup_logging.connect

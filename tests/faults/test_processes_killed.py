@@ -11,7 +11,7 @@ from tests.faults.running import Running, kill, seconds_since, state_of, wait_fo
 from tests.faults.scale import scaled
 
 ANNOTATORS, OVERLAP = 12, 3
-WEB_KILLS, WORKER_KILLS, JOBS = scaled(3, 30), scaled(2, 15), scaled(1, 5)
+WEB_KILLS, WORKER_KILLS, JOBS = scaled(3, 30), scaled(2, 15), scaled(2, 5)
 PER_KILL = scaled(40, 100)
 RECOVERY_SECONDS = 60.0
 SAVED_SECONDS = scaled(28, 0)
