@@ -20,8 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
-from scipy.stats import norm
+import scipy  # loads `special` and `stats` when they are first used: pages name the traits and fit nothing
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -96,8 +95,8 @@ def preference_effects(
             "The traits tell nearly every answer, so no finite effect fits the data.", converged=converged
         )
     errors = np.sqrt(np.diag(_clustered(outcome, design, beta, cluster)))
-    z = float(norm.ppf((1 + confidence) / 2))
-    p_values = holm(2 * norm.sf(np.abs(beta) / errors))
+    z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
+    p_values = holm(2 * scipy.stats.norm.sf(np.abs(beta) / errors))
     effects = tuple(
         Effect(name, b, b - z * e, b + z * e, _points(b), _points(b - z * e), _points(b + z * e), p)
         for name, b, e, p in zip(names, beta.tolist(), errors.tolist(), p_values.tolist(), strict=True)
@@ -131,7 +130,7 @@ def _fit(outcome: FloatArray, design: FloatArray) -> tuple[FloatArray, bool]:
     beta = np.zeros(design.shape[1])
     at = value(beta)
     for _ in range(ROUNDS_MAX):
-        fitted = expit(design @ beta)
+        fitted = scipy.special.expit(design @ beta)
         gradient = design.T @ (outcome - fitted)
         information = (design * (fitted * (1 - fitted))[:, np.newaxis]).T @ design
         if np.linalg.cond(information) > 1e12:
@@ -149,7 +148,7 @@ def _clustered(
     outcome: FloatArray, design: FloatArray, beta: FloatArray, cluster: npt.NDArray[np.int64]
 ) -> FloatArray:
     """The sandwich A⁻¹ B A⁻¹, shape (P + 1, P + 1); B sums the outer products of each item's score."""
-    fitted = expit(design @ beta)
+    fitted = scipy.special.expit(design @ beta)
     bread = np.linalg.inv((design * (fitted * (1 - fitted))[:, np.newaxis]).T @ design)
     scores = np.zeros((int(cluster.max()) + 1, design.shape[1]))
     np.add.at(scores, cluster, design * (outcome - fitted)[:, np.newaxis])
@@ -158,7 +157,7 @@ def _clustered(
 
 
 def _points(log_odds: float) -> float:
-    return float(100 * (expit(log_odds) - 0.5))
+    return float(100 * (scipy.special.expit(log_odds) - 0.5))
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:

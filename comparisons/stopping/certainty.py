@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc
+import scipy
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,7 +25,7 @@ def certainty(first: npt.ArrayLike, second: npt.ArrayLike, ties: npt.ArrayLike =
     probability that p lies on its likelier side of one half. Raises ValueError for a count below 0.
     """
     f, s, t = _counts(first, second, ties)
-    below = np.asarray(betainc(1 + s + t / 2, 1 + f + t / 2, 0.5))
+    below = _below_half(1 + s + t / 2, 1 + f + t / 2)
     return np.asarray(np.maximum(below, 1 - below))
 
 
@@ -36,7 +36,12 @@ def tie_probability(first: npt.ArrayLike, second: npt.ArrayLike, ties: npt.Array
     completion in the lead, and agree. Raises ValueError for a count below 0.
     """
     f, s, t = _counts(first, second, ties)
-    return np.asarray(betainc(1 + f + s, 1 + t, 0.5))
+    return _below_half(1 + f + s, 1 + t)
+
+
+def _below_half(a: FloatArray, b: FloatArray) -> FloatArray:
+    """P(p < 1/2) of p ~ Beta(a, b). scipy loads `special` when it is first used, not with this module."""
+    return np.asarray(scipy.special.betainc(a, b, 0.5))
 
 
 def _counts(*given: npt.ArrayLike) -> list[FloatArray]:
