@@ -6,6 +6,7 @@ from django.db.models import Count, Q, QuerySet
 
 from annotation.models import Judgment
 from comparisons.models import PairwiseAnswer
+from comparisons.quality import wilson_share
 
 SHOWN_FIRST = Q(judgment__display_order__0=0, preference__lt=0) | Q(
     judgment__display_order__0=1, preference__gt=0
@@ -27,9 +28,6 @@ def leaning_people(judgments: QuerySet[Judgment], criterion: str, max_lean: floa
 
 
 def is_beyond(first: int, n: int, max_lean: float) -> bool:
-    # With scipy, which takes a second to load: a web process would have to wait for it when it begins.
-    from comparisons.quality import wilson_share
-
     share = wilson_share(first, n)
     if share.low is None or share.high is None:
         return False

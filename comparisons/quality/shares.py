@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from scipy.stats import norm
+import scipy  # loads `stats` when it is first used: web processes do without
 
 MIN_N = 10
 """With fewer trials the interval spans more than half of [0, 1] and says nothing that is worth a number."""
@@ -39,7 +39,7 @@ def wilson_share(
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
     if n < max(min_n, 1):
         return Share(None, None, None, n, f"Needs {max(min_n, 1)} {what}, has {n}.", confidence)
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
     share = hits / n
     centre = share + z * z / (2 * n)
     spread = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
