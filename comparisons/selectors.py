@@ -28,6 +28,10 @@ from comparisons.models import (
 from comparisons.models.answers import RatingChoice
 
 ROWS_AT_ONCE = 10_000
+COMPARING = frozenset({"pairwise", "ranking", "rating"})
+"""Kinds of judgment that compare completions,"""
+WRITING = frozenset({"demonstration", "critique"})
+"""and those in which people write one."""
 
 
 class PairwiseOutcome(NamedTuple):
@@ -91,9 +95,9 @@ def work_judgments(project: Project) -> QuerySet[Judgment]:
 
 
 def pairwise_outcomes(
-    judgments: QuerySet[Judgment], *, criterion: str | None = None
+    judgments: QuerySet[Judgment], *, criterion: str | None = None, kinds: Collection[str] = COMPARING
 ) -> Iterator[PairwiseOutcome]:
-    """Every pair of completions that `judgments` compare, in order of judgment and criterion.
+    """Every pair of completions that `judgments` of `kinds` compare, in order of judgment and criterion for each kind.
 
     A ranking or rating of N completions gives N(N−1)/2 outcomes, less those with a completion to which the criterion
     does not apply; a choice among N gives N−1, and nothing about the others. One query for each kind of answer, and
@@ -101,12 +105,15 @@ def pairwise_outcomes(
     A critique gives none: its revision is no completion and no second person saw it, so there is nothing to agree or
     aggregate on (docs/how-to/add-a-judgment-kind.md). `written_texts` has it.
     """
-    yield from _from_pairwise(judgments, criterion)
-    yield from _from_places(judgments, criterion, RankingAnswer.objects.all(), "rank", best_is_low=True)
-    applicable = RatingAnswer.objects.filter(is_applicable=True)
-    yield from _from_places(judgments, criterion, applicable, "value", best_is_low=False)
-    if criterion in (None, CHOICE):
-        yield from _from_choices(judgments)
+    if "pairwise" in kinds:
+        yield from _from_pairwise(judgments, criterion)
+    if "ranking" in kinds:
+        yield from _from_places(judgments, criterion, RankingAnswer.objects.all(), "rank", best_is_low=True)
+    if "rating" in kinds:
+        applicable = RatingAnswer.objects.filter(is_applicable=True)
+        yield from _from_places(judgments, criterion, applicable, "value", best_is_low=False)
+        if criterion in (None, CHOICE):
+            yield from _from_choices(judgments)
 
 
 def _from_pairwise(judgments: QuerySet[Judgment], criterion: str | None) -> Iterator[PairwiseOutcome]:

@@ -36,7 +36,8 @@ WORDS_AT_ONCE = 1 << 15
 """Words that are hashed together; so few stay in the processor's cache through all ROWS × BANDS rounds."""
 WORDS_KEPT = 100_000
 """Hashes of words that are remembered."""
-BUCKETS_AT_ONCE = 1000
+SHINGLES_AT_ONCE = 1 << 20
+"""Of pairs that are verified together."""
 
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
@@ -144,20 +145,34 @@ class ShingleSets:
     pages: mmap.mmap
     """The file of the shingles."""
 
-    def near(self, document: int, others: Sequence[int]) -> list[int]:
-        """Those of `others` whose similarity with `document` is NEAR or more."""
-        own = self.shingles[self.starts[document] : self.starts[document + 1]]
-        begins = self.starts[others]
-        sizes = self.starts[np.asarray(others) + 1] - begins
-        places = np.cumsum(sizes) - sizes
-        flat = np.repeat(begins - places, sizes) + np.arange(sizes.sum())
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def near(self, pairs: Numbers) -> npt.NDArray[np.bool_]:
+        """Whether the similarity of each two documents, shape (2, pairs), is NEAR or more."""
+        begins = self.starts[pairs]
+        sizes = self.starts[pairs + 1] - begins
+        places = np.cumsum(sizes).reshape(sizes.shape) - sizes
+        flat = np.repeat((begins - places).ravel(), sizes.ravel()) + np.arange(sizes.sum())
+        owners = np.repeat(np.tile(np.arange(pairs.shape[1]), 2), sizes.ravel())
         found = self.shingles[flat]
-        where = np.minimum(np.searchsorted(own, found), len(own) - 1)
-        shared = np.add.reduceat((own[where] == found).astype(np.int64), places)
+        order = np.lexsort((found, owners))
+        found, owners = found[order], owners[order]
+        # Within a set all are different: what stands twice for one pair is in both of its sets.
+        is_shared = (found[1:] == found[:-1]) & (owners[1:] == owners[:-1])
+        shared = np.bincount(owners[1:][is_shared], minlength=pairs.shape[1])
         # shared / (a + b − shared) ≥ n / d  ⇔  (n + d) · shared ≥ n · (a + b)
         part, whole = NEAR
-        is_near = (part + whole) * shared >= part * (len(own) + sizes)
-        return [other for other, yes in zip(others, is_near.tolist(), strict=True) if yes]
+        is_near: npt.NDArray[np.bool_] = (part + whole) * shared >= part * sizes.sum(axis=0)
+        return is_near
+
+    def near_pairs(self, pairs: Numbers) -> Iterator[list[int]]:
+        """Those of `pairs`, shape (2, pairs), that are near; some at a time, as documents may be long."""
+        sizes = (self.starts[pairs + 1] - self.starts[pairs]).sum(axis=0)
+        portions = np.cumsum(sizes) // SHINGLES_AT_ONCE
+        for some in np.split(pairs, np.flatnonzero(np.diff(portions)) + 1, axis=1):
+            yield from some[:, self.near(some)].T.tolist()
+            self.forget()
 
     def forget(self) -> None:
         """Let go of the pages that were read; they are read again when they are wanted."""
@@ -216,31 +231,40 @@ class Forest:
 
 def link(sets: ShingleSets, keys: Sequence[Hashes], forest: Forest) -> None:
     """Join the documents of every near pair that agrees in a band."""
+    couples = np.empty(0, dtype=np.int64)
     for band in range(BANDS):
-        for number, documents in enumerate(buckets(np.concatenate([chunk[band] for chunk in keys]))):
+        found, larger = buckets(np.concatenate([chunk[band] for chunk in keys]))
+        # Most buckets hold two, and near ones meet in many bands: they are verified once, together at the end.
+        couples = np.union1d(couples, found)
+        for documents in larger:
             link_bucket(sets, forest, documents)
-            if number % BUCKETS_AT_ONCE == 0:
-                sets.forget()
+    for one, other in sets.near_pairs(np.stack(np.divmod(couples, len(sets)))):
+        forest.join(one, other)
 
 
-def buckets(keys: Hashes) -> Iterator[list[int]]:
-    """Documents with equal keys, ascending, where there are several."""
-    order = np.argsort(keys, kind="stable")
+def buckets(keys: Hashes) -> tuple[Numbers, list[Numbers]]:
+    """Documents with equal keys: where they are two, first · size + second; where they are more, all of them."""
+    order = np.argsort(keys)
     borders = np.flatnonzero(np.diff(keys[order])) + 1
     begins = np.concatenate([[0], borders])
-    ends = np.concatenate([borders, [len(order)]])
-    several = ends - begins > 1
-    for begin, end in zip(begins[several].tolist(), ends[several].tolist(), strict=True):
-        yield order[begin:end].tolist()
+    sizes = np.diff(np.append(begins, len(order)))
+    two = begins[sizes == 2]
+    one, other = order[two], order[two + 1]
+    more = sizes > 2
+    larger = [order[begin : begin + size] for begin, size in zip(begins[more], sizes[more], strict=True)]
+    return np.minimum(one, other) * len(keys) + np.maximum(one, other), larger
 
 
-def link_bucket(sets: ShingleSets, forest: Forest, documents: list[int]) -> None:
+def link_bucket(sets: ShingleSets, forest: Forest, documents: Numbers) -> None:
     """Verify each two documents that no chain of near pairs links yet."""
-    for place, document in enumerate(documents):
+    left = documents.tolist()
+    while left:
+        document = left.pop()
         root = forest.root(document)
-        others = [other for other in documents[place + 1 :] if forest.root(other) != root]
+        others = [other for other in left if forest.root(other) != root]
         if not others:
             # All that are left are linked; those before have been held against each of them.
             return
-        for other in sets.near(document, others):
+        pairs = np.stack([np.full(len(others), document), others])
+        for _, other in sets.near_pairs(pairs):
             forest.join(document, other)

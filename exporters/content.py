@@ -12,9 +12,10 @@ from annotation.ids import among
 from annotation.jobs import JobFailed
 from annotation.models import Completion, Item
 from comparisons.selectors import texts_of
+from exporters.ahead import read_ahead
 from exporters.formats import Judged, Messages, Pair, Scale, Text
 from exporters.judged import ERASED_MEANWHILE, judged
-from exporters.selection import SelectedText, Selection
+from exporters.selection import SelectedRow, SelectedText, Selection
 from exporters.words import counted
 
 ROWS_AT_ONCE = 500
@@ -37,6 +38,14 @@ def completions_of(ids: Collection[int]) -> dict[int, tuple[int, Messages]]:
     rows = Completion.objects.filter(among("pk", ids)).order_by()
     columns = rows.values_list("pk", "position", Cast("messages", TextField()))
     return {pk: (position, orjson.loads(messages)) for pk, position, messages in columns}
+
+
+def texts_of_rows(
+    rows: Collection[SelectedRow],
+) -> tuple[dict[int, Messages], dict[int, tuple[int, Messages]]]:
+    """Prompts by item, and what `completions_of` says of both sides of each row."""
+    both = set(chain.from_iterable((row.chosen, row.rejected) for row in rows))
+    return prompts_of({row.item for row in rows}), completions_of(both)
 
 
 class SelectedContent:
@@ -65,16 +74,16 @@ class SelectedContent:
     def judgments(self) -> Iterator[Judged]:
         scales: dict[int, list[Scale]] = {}
         done = 0
-        for chunk in self.whole.chunks(JUDGMENTS_AT_ONCE):
-            yield from judged(chunk, scales)
+        for chunk, found in read_ahead(
+            self.whole.chunks(JUDGMENTS_AT_ONCE), lambda chunk: list(judged(chunk, scales))
+        ):
+            yield from found
             done += len(chunk)
             self.progress(done / len(self.whole))
 
     def pairs(self) -> Iterator[Pair]:
         done = 0
-        for rows in self.rows.chunks(ROWS_AT_ONCE):
-            prompts = prompts_of({row.item for row in rows})
-            texts = completions_of(set(chain.from_iterable((row.chosen, row.rejected) for row in rows)))
+        for rows, (prompts, texts) in read_ahead(self.rows.chunks(ROWS_AT_ONCE), texts_of_rows):
             for row in rows:
                 (chosen, chosen_text), (rejected, rejected_text) = texts[row.chosen], texts[row.rejected]
                 group = group_of(row.id)

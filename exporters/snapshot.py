@@ -6,9 +6,10 @@ meanwhile. It keeps ids and labels only; the texts are immutable and are read la
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -28,7 +29,15 @@ from annotation.models import (
     Project,
 )
 from annotation.models.judgment import IMPORTED
-from comparisons.selectors import WrittenText, pairwise_outcomes, work_judgments, written_texts
+from comparisons.selectors import (
+    WRITING,
+    PairwiseOutcome,
+    WrittenText,
+    pairwise_outcomes,
+    work_judgments,
+    written_texts,
+)
+from exporters.ahead import read_ahead
 from exporters.balance import kept_for_balance
 from exporters.estimates import Estimates, estimates
 from exporters.facts import ProtocolFacts, Told
@@ -46,12 +55,25 @@ ITEMS_AT_ONCE = 1000
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
-    """A transaction that sees one state of the database throughout and writes nothing."""
+def one_moment(snapshot: str = "") -> Iterator[None]:
+    """A transaction that sees one state of the database throughout and writes nothing.
+
+    `snapshot` names the moment of another transaction that is still open (`name_of_moment`).
+    """
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            if snapshot:
+                cursor.execute("SET TRANSACTION SNAPSHOT %s", [snapshot])
         yield
+
+
+def name_of_moment() -> str:
+    """For other connections that are to see what this one sees."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_export_snapshot()")
+        name: str = cursor.fetchone()[0]
+    return name
 
 
 def releasable_judgments(project: Project) -> QuerySet[Judgment]:
@@ -113,8 +135,10 @@ def select_rows(project: Project, settings: ReleaseSettings, *, with_figures: bo
     selection = Selection()
     with one_moment():
         known = what_is_known(project, settings, selection)
-        for items in item_chunks(project, settings):
-            select_chunk(settings, known, items, selection)
+        reader = chunks_with_facts(project, settings, known.judgments)
+        with closing(reader):
+            for items, facts in reader:
+                select_chunk(settings, known, items, facts, selection)
         selection.protocols = protocol_facts(project, selection.batches, settings.criterion)
         if with_figures:
             selection.consent_texts = agreed_texts(project, selection.annotators)
@@ -152,8 +176,8 @@ def what_is_known(project: Project, settings: ReleaseSettings, selection: Select
     if settings.is_length_balanced:
         known.is_kept = kept_for_balance(
             row
-            for items in item_chunks(project, settings)
-            for rows in pair_rows(settings, known, items, makers_of(known.judgments, items), Counter())
+            for items, facts in chunks_with_facts(project, settings, known.judgments)
+            for rows in pair_rows(settings, known, items, facts, Counter())
             for row in rows
         )
     return known
@@ -198,6 +222,43 @@ def makers_of(judgments: QuerySet[Judgment], items: Sequence[ItemFacts]) -> dict
     return {pk: Maker(*facts) for pk, *facts in rows.values_list("pk", *columns)}
 
 
+class ChunkFacts(NamedTuple):
+    """What the snapshot says of some items: who judged them, by judgment, what there was to judge, by item, and what
+    was said."""
+
+    makers: dict[int, Maker]
+    completions: dict[int, list[CompletionFacts]]
+    outcomes: list[PairwiseOutcome]
+    texts: list[WrittenText]
+
+
+def chunks_with_facts(
+    project: Project, settings: ReleaseSettings, judgments: QuerySet[Judgment]
+) -> Iterator[tuple[list[ItemFacts], ChunkFacts]]:
+    """All items in turn, some at a time, with what `judgments` say of them: the facts of the next ones are read while
+    the last ones are worked on, from the same moment."""
+    return read_ahead(
+        item_chunks(project, settings),
+        partial(chunk_facts, settings, judgments),
+        partial(one_moment, name_of_moment()),
+    )
+
+
+def chunk_facts(
+    settings: ReleaseSettings, judgments: QuerySet[Judgment], items: Sequence[ItemFacts]
+) -> ChunkFacts:
+    makers = makers_of(judgments, items)
+    kinds = {item.protocol_kind for item in items}
+    # By their ids: which of them may be released is worked out once, not again for each kind of answer.
+    chosen = Judgment.objects.filter(among("pk", makers))
+    return ChunkFacts(
+        makers=makers,
+        completions=completion_facts(items),
+        outcomes=list(pairwise_outcomes(chosen, criterion=settings.criterion, kinds=kinds)),
+        texts=list(written_texts(chosen)) if kinds & WRITING and settings.labels != "reference" else [],
+    )
+
+
 def completion_facts(items: Sequence[ItemFacts]) -> dict[int, list[CompletionFacts]]:
     """By item its completions, in the order of import."""
     found: dict[int, list[CompletionFacts]] = defaultdict(list)
@@ -211,16 +272,13 @@ def pair_rows(
     settings: ReleaseSettings,
     known: Known,
     items: Sequence[ItemFacts],
-    makers: Mapping[int, Maker],
+    facts: ChunkFacts,
     dropped: Counter[str],
 ) -> Iterator[list[SelectedRow]]:
     """The rows of each item in turn."""
-    completions = completion_facts(items)
     votes: dict[int, dict[tuple[int, int], list[Vote]]] = defaultdict(lambda: defaultdict(list))
-    # By their ids: which of them may be released is worked out once, not again for each kind of answer.
-    chosen = Judgment.objects.filter(among("pk", makers))
-    for outcome in pairwise_outcomes(chosen, criterion=settings.criterion):
-        shown = makers[outcome.judgment].display_order
+    for outcome in facts.outcomes:
+        shown = facts.makers[outcome.judgment].display_order
         # More than two stand in a grid or a list; there is no order that could be turned round.
         is_swapped = shown[0] == 1 if len(shown) == 2 else None
         votes[outcome.item][outcome.first, outcome.second].append(
@@ -229,29 +287,36 @@ def pair_rows(
     for item in items:
         side = side_of(known.deciding.get(item.pk, item.prompt_hash), known.key, settings.shares)
         yield list(
-            item_rows(item, completions[item.pk], votes[item.pk], known.estimates, settings, side, dropped)
+            item_rows(
+                item, facts.completions[item.pk], votes[item.pk], known.estimates, settings, side, dropped
+            )
         )
 
 
 def select_chunk(
-    settings: ReleaseSettings, known: Known, items: Sequence[ItemFacts], selection: Selection
+    settings: ReleaseSettings,
+    known: Known,
+    items: Sequence[ItemFacts],
+    facts: ChunkFacts,
+    selection: Selection,
 ) -> None:
     """Add the rows of some items."""
-    makers = makers_of(known.judgments, items)
+    makers = facts.makers
     texts: dict[int, list[WrittenText]] = defaultdict(list)
+    for text in facts.texts:
+        texts[text.item].append(text)
     whole: dict[int, list[int]] = defaultdict(list)
-    if settings.labels != "reference":
-        for text in written_texts(Judgment.objects.filter(among("pk", makers))):
-            texts[text.item].append(text)
-        if any(export_formats.get(key).reads_judgments for key in settings.formats):
-            for judgment in sorted(makers):
-                whole[makers[judgment].item].append(judgment)
+    if settings.labels != "reference" and any(
+        export_formats.get(key).reads_judgments for key in settings.formats
+    ):
+        for judgment in sorted(makers):
+            whole[makers[judgment].item].append(judgment)
     rows: list[SelectedRow] = []
     written: list[SelectedText] = []
     judgments: list[SelectedJudgment] = []
     selection.judged.extend(makers)
     selection.judged_items.extend(maker.item for maker in makers.values())
-    made = pair_rows(settings, known, items, makers, selection.dropped)
+    made = pair_rows(settings, known, items, facts, selection.dropped)
     for item, own in zip(items, made, strict=True):
         deciding = known.deciding.get(item.pk, item.prompt_hash)
         side = side_of(deciding, known.key, settings.shares)

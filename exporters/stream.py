@@ -1,7 +1,7 @@
 """Judgments one after another, for scripts that fetch what is new since their last visit."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from comparisons.models import (
     RatingChoice,
     SpanMark,
 )
+from comparisons.selectors import COMPARING, WRITING
 
 OLDEST_RUNNING = Cast(
     Cast(
@@ -29,6 +30,8 @@ OLDEST_RUNNING = Cast(
     models.BigIntegerField(),
 )
 """The oldest transaction that is still running: every row of an earlier one is visible by now, or never."""
+Answers = dict[int, dict[str, Any]]
+"""By judgment id, then by criterion."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,10 @@ def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
     ]
 
 
-def answers_of(judgments: Sequence[Judgment] | QuerySet[Judgment]) -> dict[int, dict[str, Any]]:
-    """By judgment id, what was answered for each criterion.
+def answers_of(
+    judgments: Sequence[Judgment] | QuerySet[Judgment], kinds: Collection[str] = COMPARING | WRITING
+) -> Answers:
+    """By judgment id, what was answered for each criterion; `kinds` are those that `judgments` may be of.
 
     Pairwise: {"preference", "tie_reason"?}, and under "turns" a list of the same for the turns of two conversations;
     ranking and rating: one number for each completion, by position; None: the criterion does not apply to it.
@@ -109,7 +114,23 @@ def answers_of(judgments: Sequence[Judgment] | QuerySet[Judgment]) -> dict[int, 
     "principles", "critique", "revision"} of a critique, its completion by position and the keys of the broken
     principles. What was erased is {"erased": true} beside what is left.
     """
-    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    found: Answers = defaultdict(dict)
+    if "pairwise" in kinds:
+        add_pairwise(judgments, found)
+    for kind, model, value in (("ranking", RankingAnswer, "rank"), ("rating", RatingAnswer, "value")):
+        if kind in kinds:
+            rows = model._default_manager.filter(judgment__in=judgments).order_by("completion__position")
+            for pk, key, number in rows.values_list("judgment_id", "criterion__key", value):
+                found[pk].setdefault(key, []).append(number)
+    if "rating" in kinds:
+        add_marks_and_choices(judgments, found)
+    if WRITING & set(kinds):
+        for pk, written in written_answers(judgments):
+            found[pk]["overall"] = written
+    return found
+
+
+def add_pairwise(judgments: Sequence[Judgment] | QuerySet[Judgment], found: Answers) -> None:
     pairwise = PairwiseAnswer.objects.filter(judgment__in=judgments)
     in_order = pairwise.order_by("judgment_id", F("turn").asc(nulls_first=True), "pk")
     for pk, key, turn, preference, reason in in_order.values_list(
@@ -120,10 +141,9 @@ def answers_of(judgments: Sequence[Judgment] | QuerySet[Judgment]) -> dict[int, 
             found[pk][key] = said
         else:
             found[pk].setdefault("turns", []).append(said)
-    for model, value in ((RankingAnswer, "rank"), (RatingAnswer, "value")):
-        rows = model._default_manager.filter(judgment__in=judgments).order_by("completion__position")
-        for pk, key, number in rows.values_list("judgment_id", "criterion__key", value):
-            found[pk].setdefault(key, []).append(number)
+
+
+def add_marks_and_choices(judgments: Sequence[Judgment] | QuerySet[Judgment], found: Answers) -> None:
     spans = SpanMark.objects.filter(judgment__in=judgments).order_by(
         "completion__position", "start", "end", "type"
     )
@@ -135,9 +155,6 @@ def answers_of(judgments: Sequence[Judgment] | QuerySet[Judgment]) -> dict[int, 
     choices = RatingChoice.objects.filter(judgment__in=judgments)
     for pk, position in choices.values_list("judgment_id", "completion__position"):
         found[pk]["choice"] = {"completion": position}
-    for pk, written in written_answers(judgments):
-        found[pk]["overall"] = written
-    return found
 
 
 def written_answers(

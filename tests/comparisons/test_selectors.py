@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from annotation.kinds import judgment_kinds
 from annotation.models import Completion, Judgment
-from comparisons.selectors import criterion_ratings, pairwise_outcomes, work_judgments
+from comparisons.selectors import COMPARING, WRITING, criterion_ratings, pairwise_outcomes, work_judgments
 from tests.factories import World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -19,6 +20,12 @@ def judged_world(protocol: dict[str, Any], completions: int, answer: Any) -> tup
     labels = {position: "ABCDEFGH"[index] for index, position in enumerate(lease.display_order)}
     world.submit(lease, answer(labels))
     return world, list(Completion.objects.order_by("position"))
+
+
+def test_every_kind_compares_or_writes() -> None:
+    """A release asks the tables of no other kind."""
+    assert {key for key, _ in judgment_kinds} == COMPARING | WRITING
+    assert not COMPARING & WRITING
 
 
 @pytest.mark.parametrize(("preferred", "expected"), [(0, -2), (1, 2)])

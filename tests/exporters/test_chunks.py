@@ -136,7 +136,7 @@ def test_clusters_do_not_depend_on_what_is_hashed_together(
 ) -> None:
     monkeypatch.setattr(clusters, "WORDS_AT_ONCE", words)
     monkeypatch.setattr(clusters, "WORDS_KEPT", 10)
-    monkeypatch.setattr(clusters, "BUCKETS_AT_ONCE", 2)
+    monkeypatch.setattr(clusters, "SHINGLES_AT_ONCE", 30)
     # Equal texts of one run each follow one another: the end of a set may equal the beginning of the next.
     texts = [*varied(3, 200), "a poem", "a poem", "a poem", "", ""]
     assert oldest_of_clusters(enumerate(texts)) == brute_force(texts)

@@ -19,7 +19,7 @@ from exporters import snapshot
 from exporters.rows import ItemFacts
 from exporters.selection import Selection
 from exporters.settings import ReleaseSettings, release_settings
-from exporters.snapshot import Known, select_rows
+from exporters.snapshot import ChunkFacts, Known, select_rows
 from tests.exporters.releases import contents, cut
 from tests.factories import World, make_world
 from tests.faults.guards import own_database_url
@@ -66,10 +66,14 @@ def slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     rests: dict[int, int] = {}
 
     def select_then_rest(
-        settings: ReleaseSettings, known: Known, items: Sequence[ItemFacts], selection: Selection
+        settings: ReleaseSettings,
+        known: Known,
+        items: Sequence[ItemFacts],
+        facts: ChunkFacts,
+        selection: Selection,
     ) -> None:
         before = len(selection.rows)
-        original(settings, known, items, selection)
+        original(settings, known, items, facts, selection)
         is_finished = len(selection.rows) - before == len(items) * OVERLAP
         if not is_finished and rests.setdefault(id(selection), 0) < 3:
             rests[id(selection)] += 1
@@ -121,7 +125,7 @@ def test_a_selection_is_the_state_of_one_moment(slow_reader: None) -> None:
 def test_control_reading_as_it_comes_misses_what_was_earlier(
     slow_reader: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "one_moment", transaction.atomic)
+    monkeypatch.setattr(snapshot, "one_moment", lambda snapshot="": transaction.atomic())
     seen, torn = selections(1)
     print(f"\n[export under load, control] READ COMMITTED, {seen} judgments: {torn} overtaken")
     assert torn > 0
@@ -136,7 +140,7 @@ def pinned_moment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         assert found is not None
 
         @contextmanager
-        def that_moment() -> Iterator[None]:
+        def that_moment(snapshot: str = "") -> Iterator[None]:
             with transaction.atomic(durable=True):
                 with connection.cursor() as cursor:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
