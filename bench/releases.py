@@ -244,12 +244,14 @@ def cut(name: str) -> None:
     django.setup()
     from django.utils import timezone
 
+    from annotation.config.collector import spare_collector
     from annotation.jobs import run_claimed
     from annotation.models import Job, Project, User
     from exporters.services.releases import start_release
     from exporters.settings import release_settings
 
     project, lead = Project.objects.get(), User.objects.get(email="lead@bench.invalid")
+    spare_collector()
     idle = peak_mib()
     spent = timed_writers()
     settings = release_settings({"formats": [name]})

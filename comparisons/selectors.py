@@ -9,7 +9,7 @@ from itertools import combinations, groupby, islice
 from operator import itemgetter
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Func, Q, QuerySet
 
 from annotation.ids import among
 from annotation.models import Completion, Judgment, Project
@@ -94,8 +94,20 @@ def work_judgments(project: Project) -> QuerySet[Judgment]:
     return Judgment.objects.current().filter(work, batch__project=project)
 
 
+def of_judgments(judgments: QuerySet[Judgment] | Collection[int]) -> Q | Func:
+    """A condition for `filter` of answers: they are those of `judgments`, a query or some thousand ids.
+
+    A query for few of many judgments is better asked for its ids first: PostgreSQL does not see how few they are, and
+    reads every answer there is.
+    """
+    return Q(judgment__in=judgments) if isinstance(judgments, QuerySet) else among("judgment", judgments)
+
+
 def pairwise_outcomes(
-    judgments: QuerySet[Judgment], *, criterion: str | None = None, kinds: Collection[str] = COMPARING
+    judgments: QuerySet[Judgment] | Collection[int],
+    *,
+    criterion: str | None = None,
+    kinds: Collection[str] = COMPARING,
 ) -> Iterator[PairwiseOutcome]:
     """Every pair of completions that `judgments` of `kinds` compare, in order of judgment and criterion for each kind.
 
@@ -116,8 +128,10 @@ def pairwise_outcomes(
             yield from _from_choices(judgments)
 
 
-def _from_pairwise(judgments: QuerySet[Judgment], criterion: str | None) -> Iterator[PairwiseOutcome]:
-    rows = PairwiseAnswer.objects.filter(judgment__in=judgments, turn__isnull=True)
+def _from_pairwise(
+    judgments: QuerySet[Judgment] | Collection[int], criterion: str | None
+) -> Iterator[PairwiseOutcome]:
+    rows = PairwiseAnswer.objects.filter(of_judgments(judgments), turn__isnull=True)
     if criterion is not None:
         rows = rows.filter(criterion__key=criterion)
     found = rows.order_by("judgment_id", "criterion__position").values_list(
@@ -136,14 +150,14 @@ def _from_pairwise(judgments: QuerySet[Judgment], criterion: str | None) -> Iter
 
 
 def _from_places(
-    judgments: QuerySet[Judgment],
+    judgments: QuerySet[Judgment] | Collection[int],
     criterion: str | None,
     answers: QuerySet[RankingAnswer] | QuerySet[RatingAnswer],
     column: str,
     *,
     best_is_low: bool,
 ) -> Iterator[PairwiseOutcome]:
-    rows = answers.filter(judgment__in=judgments)
+    rows = answers.filter(of_judgments(judgments))
     if criterion is not None:
         rows = rows.filter(criterion__key=criterion)
     found = rows.order_by("judgment_id", "criterion__position", "completion__position")
@@ -162,8 +176,8 @@ def _from_places(
             yield PairwiseOutcome(judgment, item, annotator, name, first, second, sign * (a - b))
 
 
-def _from_choices(judgments: QuerySet[Judgment]) -> Iterator[PairwiseOutcome]:
-    rows = RatingChoice.objects.filter(judgment__in=judgments)
+def _from_choices(judgments: QuerySet[Judgment] | Collection[int]) -> Iterator[PairwiseOutcome]:
+    rows = RatingChoice.objects.filter(of_judgments(judgments))
     found = rows.order_by("judgment_id", "judgment__item__completions__position")
     values = found.values_list(
         "judgment_id",
@@ -180,12 +194,12 @@ def _from_choices(judgments: QuerySet[Judgment]) -> Iterator[PairwiseOutcome]:
                 yield PairwiseOutcome(judgment, item, annotator, CHOICE, first, second, preference)
 
 
-def written_texts(judgments: QuerySet[Judgment]) -> Iterator[WrittenText]:
+def written_texts(judgments: QuerySet[Judgment] | Collection[int]) -> Iterator[WrittenText]:
     """Every demonstration and revision of `judgments` that was not erased, in order of judgment for each kind."""
-    demonstrations = DemonstrationAnswer.objects.filter(judgment__in=judgments, erased_at__isnull=True)
+    demonstrations = DemonstrationAnswer.objects.filter(of_judgments(judgments), erased_at__isnull=True)
     for pk, item in demonstrations.order_by("judgment_id").values_list("judgment_id", "judgment__item_id"):
         yield WrittenText(pk, item, None, is_preferred=False)
-    critiques = CritiqueAnswer.objects.filter(judgment__in=judgments, erased_at__isnull=True)
+    critiques = CritiqueAnswer.objects.filter(of_judgments(judgments), erased_at__isnull=True)
     rows = critiques.order_by("judgment_id").values_list(
         "judgment_id", "judgment__item_id", "completion_id", "is_changed"
     )

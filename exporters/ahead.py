@@ -1,6 +1,6 @@
 """Reading the next piece in a thread while the last one is worked on: PostgreSQL is busy when Python is."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TypeVar
@@ -15,7 +15,7 @@ def read_ahead(
     pieces: Iterable[Piece],
     read: Callable[[Piece], Found],
     within: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Iterator[tuple[Piece, Found]]:
+) -> Generator[tuple[Piece, Found], None, None]:
     """Each of `pieces` in turn with what `read` found for it; never more than two of them are held.
 
     `read` runs in one thread, on a connection of that thread and all the time inside `within()`. What it raises is

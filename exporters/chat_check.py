@@ -7,6 +7,7 @@ which `lost_in` takes the renderer; `rendered` does so with the template of a re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -38,10 +39,16 @@ def problems_of(conversation: Sequence[Any], *, is_prompt: bool = False) -> list
     """
     if not conversation:
         return [EMPTY]
+    said = [message.get("content") for message in conversation]
+    is_blank = any(not isinstance(content, str) or not content or content.isspace() for content in said)
+    found = problems_of_roles(tuple(message.get("role") for message in conversation), is_prompt)
+    return [BLANK, *found] if is_blank else list(found)
+
+
+@lru_cache(maxsize=1_000)
+def problems_of_roles(roles: tuple[str | None, ...], is_prompt: bool) -> tuple[str, ...]:
+    """Of who speaks after whom. A release has few such orders, and asks for each of its rows."""
     found = []
-    if any(not isinstance(m.get("content"), str) or not m["content"].strip() for m in conversation):
-        found.append(BLANK)
-    roles = [message.get("role") for message in conversation]
     if any(role not in ROLES for role in roles):
         found.append(ROLE)
     turns = roles[1:] if roles[0] == "system" else roles
@@ -53,7 +60,7 @@ def problems_of(conversation: Sequence[Any], *, is_prompt: bool = False) -> list
         found.append(ORDER)
     if roles[-1] != ("user" if is_prompt else "assistant"):
         found.append(PROMPT_LAST if is_prompt else LAST)
-    return found
+    return tuple(found)
 
 
 def lost_in(conversation: Messages, render: Render) -> list[str]:

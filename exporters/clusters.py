@@ -110,7 +110,9 @@ class ShingleWriter:
         hashes, counts = self.runs(texts)
         self.keys.append(band_keys(hashes, np.cumsum(counts) - counts))
         owners = np.repeat(np.arange(len(counts)), counts)
-        order = np.lexsort((hashes, owners))
+        order = np.argsort(hashes)
+        # By owner last. They are few enough for whole numbers of 16 bits, which are sorted without comparing.
+        order = order[np.argsort(owners[order].astype(np.uint16), kind="stable")]
         hashes = hashes[order]  # the owners stay as they are: they were in order
         is_new = np.ones(len(hashes), dtype=bool)
         is_new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])

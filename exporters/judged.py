@@ -93,7 +93,7 @@ def judged(chunk: Sequence[SelectedJudgment], scales: dict[int, list[Scale]]) ->
     """
     found = Judgment.objects.filter(among("pk", [selected.judgment for selected in chunk]))
     rows = {row[0]: Said._make(row) for row in found.values_list(*COLUMNS)}
-    answers = answers_of(found, {said.kind for said in rows.values()})
+    answers = answers_of(rows, {said.kind for said in rows.values()})
     items = asked_of({selected.item for selected in chunk})
     erased = last_erasures({said.annotator for said in rows.values()})
     for selected in chunk:

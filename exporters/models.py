@@ -17,14 +17,18 @@ def only_while_building(name: str) -> pgtrigger.Trigger:
     """Refuse a row for a release that is frozen already: what was published must not grow."""
     return pgtrigger.Trigger(
         name=name,
-        when=pgtrigger.Before,
+        # Once for all rows of a statement: asked row by row, it is a sixth of the time that a million of them take.
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
         operation=pgtrigger.Insert,
+        referencing=pgtrigger.Referencing(new="added"),  # type: ignore[no-untyped-call]
         func="""
-            IF (SELECT state FROM exporters_release WHERE id = NEW.release_id) <> 'building' THEN
-                RAISE EXCEPTION 'release %: nothing can be added', NEW.release_id
+            IF EXISTS (SELECT FROM exporters_release WHERE state <> 'building'
+                       AND id IN (SELECT DISTINCT release_id FROM added)) THEN
+                RAISE EXCEPTION 'the release is not being built: nothing can be added'
                     USING ERRCODE = 'check_violation';
             END IF;
-            RETURN NEW;
+            RETURN NULL;
         """,
     )
 
@@ -85,11 +89,17 @@ class Release(models.Model):
 class ReleaseRow(models.Model):
     """One preference of a release: `chosen` over `rejected` for one item, on one side of the split."""
 
-    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="rows")
+    # Rows are read release by release, which releaserow_number_unique serves; other indexes would double the time that
+    # it takes to freeze.
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="rows", db_index=False)
     number = models.PositiveIntegerField()
-    item = models.ForeignKey("annotation.Item", on_delete=models.PROTECT, related_name="+")
-    chosen = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
-    rejected = models.ForeignKey("annotation.Completion", on_delete=models.PROTECT, related_name="+")
+    item = models.ForeignKey("annotation.Item", on_delete=models.PROTECT, related_name="+", db_index=False)
+    chosen = models.ForeignKey(
+        "annotation.Completion", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    rejected = models.ForeignKey(
+        "annotation.Completion", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     strength = models.FloatField(null=True)
     """How much better, > 0, or 0 for a tie. In steps of the protocol's scale (labels every, mean_strength), or
     votes for less votes against, as a share of all (majority). Null where the label has none (reference)."""

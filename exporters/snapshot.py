@@ -5,7 +5,7 @@ meanwhile. It keeps ids and labels only; the texts are immutable and are read la
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -177,7 +177,7 @@ def what_is_known(project: Project, settings: ReleaseSettings, selection: Select
         known.is_kept = kept_for_balance(
             row
             for items, facts in chunks_with_facts(project, settings, known.judgments)
-            for rows in pair_rows(settings, known, items, facts, Counter())
+            for _, rows in pair_rows(settings, known, items, facts, Counter())
             for row in rows
         )
     return known
@@ -234,7 +234,7 @@ class ChunkFacts(NamedTuple):
 
 def chunks_with_facts(
     project: Project, settings: ReleaseSettings, judgments: QuerySet[Judgment]
-) -> Iterator[tuple[list[ItemFacts], ChunkFacts]]:
+) -> Generator[tuple[list[ItemFacts], ChunkFacts], None, None]:
     """All items in turn, some at a time, with what `judgments` say of them: the facts of the next ones are read while
     the last ones are worked on, from the same moment."""
     return read_ahead(
@@ -249,13 +249,12 @@ def chunk_facts(
 ) -> ChunkFacts:
     makers = makers_of(judgments, items)
     kinds = {item.protocol_kind for item in items}
-    # By their ids: which of them may be released is worked out once, not again for each kind of answer.
-    chosen = Judgment.objects.filter(among("pk", makers))
     return ChunkFacts(
         makers=makers,
         completions=completion_facts(items),
-        outcomes=list(pairwise_outcomes(chosen, criterion=settings.criterion, kinds=kinds)),
-        texts=list(written_texts(chosen)) if kinds & WRITING and settings.labels != "reference" else [],
+        # By their ids: which of them may be released is worked out once, not again for each kind of answer.
+        outcomes=list(pairwise_outcomes(makers, criterion=settings.criterion, kinds=kinds)),
+        texts=list(written_texts(makers)) if kinds & WRITING and settings.labels != "reference" else [],
     )
 
 
@@ -274,8 +273,8 @@ def pair_rows(
     items: Sequence[ItemFacts],
     facts: ChunkFacts,
     dropped: Counter[str],
-) -> Iterator[list[SelectedRow]]:
-    """The rows of each item in turn."""
+) -> Iterator[tuple[str, list[SelectedRow]]]:
+    """The side of each item in turn, and its rows."""
     votes: dict[int, dict[tuple[int, int], list[Vote]]] = defaultdict(lambda: defaultdict(list))
     for outcome in facts.outcomes:
         shown = facts.makers[outcome.judgment].display_order
@@ -286,11 +285,9 @@ def pair_rows(
         )
     for item in items:
         side = side_of(known.deciding.get(item.pk, item.prompt_hash), known.key, settings.shares)
-        yield list(
-            item_rows(
-                item, facts.completions[item.pk], votes[item.pk], known.estimates, settings, side, dropped
-            )
-        )
+        compared = facts.completions[item.pk]
+        rows = item_rows(item, compared, votes[item.pk], known.estimates, settings, side, dropped)
+        yield side, list(rows)
 
 
 def select_chunk(
@@ -317,9 +314,7 @@ def select_chunk(
     selection.judged.extend(makers)
     selection.judged_items.extend(maker.item for maker in makers.values())
     made = pair_rows(settings, known, items, facts, selection.dropped)
-    for item, own in zip(items, made, strict=True):
-        deciding = known.deciding.get(item.pk, item.prompt_hash)
-        side = side_of(deciding, known.key, settings.shares)
+    for item, (side, own) in zip(items, made, strict=True):
         before = len(rows) + len(written) + len(judgments)
         rows += balanced(own, known, selection)
         written += item_texts(item, texts[item.pk], settings, side)
@@ -331,6 +326,7 @@ def select_chunk(
         selection.sides[side] += found
         selection.items += 1
         selection.batches[item.protocol].add(item.batch)
+        deciding = known.deciding.get(item.pk, item.prompt_hash)
         selection.prompts.add(item.pk, side, item.prompt_hash, deciding)
         selection.languages |= {item.language} - {""}
     selection.rows.extend(rows)

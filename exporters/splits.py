@@ -9,11 +9,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 
 
 def split_key(project_seed: int, seed: int) -> bytes:
     """The key of one project and one set of settings."""
     return hashlib.sha256(f"split {project_seed} {seed}".encode()).digest()
+
+
+@lru_cache(maxsize=8)
+def with_key(key: bytes) -> hmac.HMAC:
+    """`hmac.digest` would let go of Python's lock for each prompt, and wait for it."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def side_of(prompt_hash: str, key: bytes, shares: Sequence[tuple[str, float]]) -> str:
@@ -24,8 +31,9 @@ def side_of(prompt_hash: str, key: bytes, shares: Sequence[tuple[str, float]]) -
     """
     if not shares:
         raise ValueError("a split needs at least one side")
-    digest = hmac.digest(key, prompt_hash.encode(), "sha256")
-    place = int.from_bytes(digest[:8], "big") / 2**64
+    keyed = with_key(key).copy()
+    keyed.update(prompt_hash.encode())
+    place = int.from_bytes(keyed.digest()[:8], "big") / 2**64
     end = 0.0
     for side, share in shares:
         end += share

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Func, QuerySet
+from django.db.models import F, Func
 from django.db.models.functions import Cast
 
 from annotation.models import Judgment, Project
@@ -20,7 +20,7 @@ from comparisons.models import (
     RatingChoice,
     SpanMark,
 )
-from comparisons.selectors import COMPARING, WRITING
+from comparisons.selectors import COMPARING, WRITING, of_judgments
 
 OLDEST_RUNNING = Cast(
     Cast(
@@ -76,7 +76,7 @@ def judgments_after(project: Project, cursor: Cursor, limit: int) -> list[Judgme
 
 def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
     """The judgments with their answers, pseudonymous; in the order and the signs of the stored completions."""
-    answers = answers_of(judgments)
+    answers = answers_of([judgment.pk for judgment in judgments])
     return [
         {
             "id": judgment.pk,
@@ -102,9 +102,7 @@ def judgments_json(judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
     ]
 
 
-def answers_of(
-    judgments: Sequence[Judgment] | QuerySet[Judgment], kinds: Collection[str] = COMPARING | WRITING
-) -> Answers:
+def answers_of(judgments: Collection[int], kinds: Collection[str] = COMPARING | WRITING) -> Answers:
     """By judgment id, what was answered for each criterion; `kinds` are those that `judgments` may be of.
 
     Pairwise: {"preference", "tie_reason"?}, and under "turns" a list of the same for the turns of two conversations;
@@ -119,7 +117,7 @@ def answers_of(
         add_pairwise(judgments, found)
     for kind, model, value in (("ranking", RankingAnswer, "rank"), ("rating", RatingAnswer, "value")):
         if kind in kinds:
-            rows = model._default_manager.filter(judgment__in=judgments).order_by("completion__position")
+            rows = model._default_manager.filter(of_judgments(judgments)).order_by("completion__position")
             for pk, key, number in rows.values_list("judgment_id", "criterion__key", value):
                 found[pk].setdefault(key, []).append(number)
     if "rating" in kinds:
@@ -130,8 +128,8 @@ def answers_of(
     return found
 
 
-def add_pairwise(judgments: Sequence[Judgment] | QuerySet[Judgment], found: Answers) -> None:
-    pairwise = PairwiseAnswer.objects.filter(judgment__in=judgments)
+def add_pairwise(judgments: Collection[int], found: Answers) -> None:
+    pairwise = PairwiseAnswer.objects.filter(of_judgments(judgments))
     in_order = pairwise.order_by("judgment_id", F("turn").asc(nulls_first=True), "pk")
     for pk, key, turn, preference, reason in in_order.values_list(
         "judgment_id", "criterion__key", "turn", "preference", "tie_reason"
@@ -143,8 +141,8 @@ def add_pairwise(judgments: Sequence[Judgment] | QuerySet[Judgment], found: Answ
             found[pk].setdefault("turns", []).append(said)
 
 
-def add_marks_and_choices(judgments: Sequence[Judgment] | QuerySet[Judgment], found: Answers) -> None:
-    spans = SpanMark.objects.filter(judgment__in=judgments).order_by(
+def add_marks_and_choices(judgments: Collection[int], found: Answers) -> None:
+    spans = SpanMark.objects.filter(of_judgments(judgments)).order_by(
         "completion__position", "start", "end", "type"
     )
     for pk, position, start, end, kind in spans.values_list(
@@ -152,23 +150,23 @@ def add_marks_and_choices(judgments: Sequence[Judgment] | QuerySet[Judgment], fo
     ):
         mark = {"completion": position, "start": start, "end": end, "type": kind}
         found[pk].setdefault("spans", []).append(mark)
-    choices = RatingChoice.objects.filter(judgment__in=judgments)
+    choices = RatingChoice.objects.filter(of_judgments(judgments))
     for pk, position in choices.values_list("judgment_id", "completion__position"):
         found[pk]["choice"] = {"completion": position}
 
 
 def written_answers(
-    judgments: Sequence[Judgment] | QuerySet[Judgment],
+    judgments: Collection[int],
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(judgment id, what it says) of demonstrations and critiques."""
-    demonstrations = DemonstrationAnswer.objects.filter(judgment__in=judgments)
+    demonstrations = DemonstrationAnswer.objects.filter(of_judgments(judgments))
     for row in demonstrations:
         yield row.judgment_id, {"erased": True} if row.erased_at else {"text": row.text}
     broken: dict[int, list[str]] = defaultdict(list)
-    principles = CritiquePrinciple.objects.filter(judgment__in=judgments).order_by("principle__position")
+    principles = CritiquePrinciple.objects.filter(of_judgments(judgments)).order_by("principle__position")
     for pk, key in principles.values_list("judgment_id", "principle__key"):
         broken[pk].append(key)
-    for critique in CritiqueAnswer.objects.filter(judgment__in=judgments).select_related("completion"):
+    for critique in CritiqueAnswer.objects.filter(of_judgments(judgments)).select_related("completion"):
         pk = critique.judgment_id
         kept: dict[str, Any] = {"completion": critique.completion.position, "principles": broken[pk]}
         texts = {"critique": critique.critique, "revision": critique.revision}

@@ -11,6 +11,7 @@ from celery.schedules import crontab
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_process_init
 from kombu.transport import TRANSPORT_ALIASES
 
+from annotation.config.collector import spare_collector
 from annotation.runtime.processes import die_with_parent
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,11 @@ def _keep_our_logging(**_: Any) -> None:
 def _end_with_the_worker(**_: Any) -> None:
     """A killed worker leaves no pool behind that would go on without anybody to report to."""
     die_with_parent(signal.SIGKILL)
+
+
+@worker_process_init.connect
+def _look_for_cycles_less(**_: Any) -> None:
+    spare_collector()
 
 
 @before_task_publish.connect

@@ -238,7 +238,7 @@ def test_a_criterion_that_never_applied_is_there_with_no_ratings(db: None) -> No
 
 def test_the_stream_has_both_in_the_order_of_import(judged: tuple[World, list[Completion]]) -> None:
     first, second = Judgment.objects.order_by("pk")
-    answers = answers_of([first, second])
+    answers = answers_of([first.pk, second.pk])
     assert answers[first.pk] == {
         "depth": [None, 3, 1],
         "overall": [7, 1, 1],

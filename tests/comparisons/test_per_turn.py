@@ -167,7 +167,7 @@ def test_statistics_and_exports_tell_the_whole_from_its_turns() -> None:
     judgments = Judgment.objects.filter(pk=judgment.pk)
     assert [outcome.preference for outcome in pairwise_outcomes(judgments)] == [2]
     assert [ratings.values for ratings in criterion_ratings(judgments)] == [[2]]
-    assert answers_of([judgment]) == {
+    assert answers_of([judgment.pk]) == {
         judgment.pk: {
             "overall": {"preference": 2},
             "turns": [{"preference": -3}, {"preference": 0, "tie_reason": "both_poor"}],
