@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from annotation.models import Membership, Project
+from annotation.models import Item, Membership, Project
 from annotation.registry import Registry
 
 
@@ -22,6 +22,9 @@ class Panel:
 
 overview_panels: Registry[Callable[[HttpRequest, Project], Panel | None]] = Registry("overview panel")
 """A panel answers None when the person has no business with it."""
+
+item_panels: Registry[Callable[[Item], Panel | None]] = Registry("item panel")
+"""Blocks of an item's page, which leads and reviewers see once they are not to judge it themselves (I13)."""
 
 
 @dataclass(frozen=True)

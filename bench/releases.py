@@ -5,9 +5,10 @@
 Seeds three judgments on each of a third as many pairs (a prompt of 300 characters, two answers of 1,200), on a
 throw-away PostgreSQL with its durability settings on, and cuts a release of each format with the default settings
 through the job that a worker runs, in a process of its own. Time is from the start of the cut until it is frozen.
-Memory is the peak of that process; PostgreSQL's is apart. The product writes Parquet and JSONL in one pass, so the rate
-is that of both together; the CPU seconds of each are those of the functions that write it. The floor reads the same
-texts in the same order and writes them once as JSONL (gzip, level 1) and once as Parquet (zstd), and does nothing else.
+Memory is the peak of that process with its children; PostgreSQL's is apart, and so is the CPU of the connections that
+only read and of the one that freezes. The product writes Parquet and JSONL in one pass, so the rate is that of both
+together; the CPU seconds of each are those of the functions that write it. The floor reads the same texts in the same
+order and writes them once as JSONL (gzip, level 1) and once as Parquet (zstd), and does nothing else.
 """
 
 import argparse
@@ -15,13 +16,14 @@ import gzip
 import hashlib
 import json
 import os
-import resource
 import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -252,7 +254,7 @@ def cut(name: str) -> None:
 
     project, lead = Project.objects.get(), User.objects.get(email="lead@bench.invalid")
     spare_collector()
-    idle = peak_mib()
+    memory = Memory()
     spent = timed_writers()
     settings = release_settings({"formats": [name]})
     served = server_cpu_seconds()
@@ -271,7 +273,7 @@ def cut(name: str) -> None:
     for kind, cpu in spent.items():
         size = sum(file.size for file in release.files.all() if f".{kind}" in file.name)
         print(f"    {kind:<8} CPU  {cpu[0]:>9,.1f} s of these, {size / MIB:,.0f} MiB")
-    print(f"    peak memory   {peak_mib():>9,.0f} MiB   ({idle:.0f} before the cut)")
+    print(f"    peak memory   {memory.stop():>9,.0f} MiB   ({memory.now:.0f} before the cut)")
 
 
 def timed_writers() -> dict[str, list[float]]:
@@ -305,12 +307,44 @@ def server_cpu_seconds() -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def peak_mib() -> float:
-    """The highest resident memory of this process and of its largest child so far."""
-    status = Path("/proc/self/status").read_text()
-    own = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    # Not ru_maxrss for this process: that one counts what its parent held when it was forked.
-    return (int(own.split()[1]) + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+class Memory:
+    """The most memory that this process and its children held at one time: their resident pages, looked at every
+    twentieth of a second, and the highest that Linux noted of this process alone."""
+
+    def __init__(self) -> None:
+        self.most = self.now = resident_mib()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self) -> None:
+        while not self.ended.wait(0.05):
+            self.most = max(self.most, resident_mib())
+
+    def stop(self) -> float:
+        self.ended.set()
+        self.thread.join()
+        return max(self.most, status_mib("self", "VmHWM"))
+
+
+def resident_mib() -> float:
+    children = {child for task in Path("/proc/self/task").iterdir() for child in children_of(task)}
+    return sum(status_mib(pid, "VmRSS") for pid in ("self", *children))
+
+
+def children_of(task: Path) -> list[str]:
+    """Of one thread: who starts a process is its parent."""
+    with suppress(FileNotFoundError):
+        return (task / "children").read_text().split()
+    return []
+
+
+def status_mib(pid: str, name: str) -> float:
+    """0 for a process that has ended meanwhile."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+    return 0.0
 
 
 # The floor

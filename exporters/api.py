@@ -81,7 +81,7 @@ class ReleaseInput(serializers.Serializer[Any]):
     version = serializers.CharField(required=False, max_length=32)
     filters = FiltersInput(required=False)
     labels = serializers.CharField(
-        required=False, help_text="majority, every, mean_strength, dawid_skene or reference."
+        required=False, help_text="majority, every, mean_strength, dawid_skene, adjudicated or reference."
     )
     criterion = serializers.CharField(required=False, help_text="Key of a criterion; overall by default.")
     ranking_pairs = serializers.CharField(

@@ -164,8 +164,9 @@ def provenance(facts: ReleaseFacts) -> str:
         "for tools, `DATASHEET.md` answers the questions of a datasheet.\n"
     )
     if facts.audit_position:
+        last = "judgment or decision" if facts.settings.labels == "adjudicated" else "judgment"
         text += (
-            f"\nAudit log of the server at the last judgment: entry {facts.audit_position}, "
+            f"\nAudit log of the server at the last {last}: entry {facts.audit_position}, "
             f"hash `{facts.audit_hash}`.\n"
         )
     return text

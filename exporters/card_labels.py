@@ -16,6 +16,9 @@ LABEL_STORIES = {
     "dawid_skene": "One row for each pair of completions: the most probable answer by Dawid and Skene's model (Applied "
     "Statistics 28, 1979), which weighs each annotator by the errors it finds them to make. Each scale of judging has "
     "a model of its own, fitted on the judgments of this release.",
+    "adjudicated": "One row for each pair of completions: what a reviewer decided who had read the judgments; where "
+    "nobody decided, the one that more judgments preferred, whatever their strength. What was decided counts like a "
+    "majority of all, however few agreed; no pair is labelled of which a reviewer said that tastes really differ.",
     "reference": "The label that came with the imported data. No judgment of this project was used.",
 }
 WHOLE_STORY = (
@@ -32,6 +35,8 @@ DROPPED_STORIES = {
     "one_order": "left out because the judgments of the two orders of showing do not both say the same",
     "not_wanted": "of a ranking left out because other pairs of it stand for them",
     "length": "left out to balance lengths",
+    "taste": "left out because a reviewer found a real difference of taste",
+    "broken": "left out because a reviewer found the item broken",
 }
 TIE_STORIES = {
     "drop": "left out",
@@ -63,6 +68,7 @@ def label_story(facts: ReleaseFacts, export_format: ExportFormat) -> str:
         units = "Items" if is_whole else "Pairs"
         lines.append(f"- {units} with fewer than {settings.min_judgments} judgments are left out.")
     if not is_whole:
+        lines += source_words(facts)
         lines += pair_choices(settings)
         lines.append(f"- Ties are {TIE_STORIES[settings.ties]}.")
     lines += judgment_choices(facts)
@@ -73,6 +79,15 @@ def label_story(facts: ReleaseFacts, export_format: ExportFormat) -> str:
         "later, was made on a check item, or came from somebody who has not agreed to the consent text."
     )
     return "\n".join(lines)
+
+
+def source_words(facts: ReleaseFacts) -> list[str]:
+    """Of adjudicated labels, how many rows say what a reviewer decided."""
+    if facts.settings.labels != "adjudicated":
+        return []
+    sources = dict(facts.sources)
+    decided, majority = (counted(sources.get(key, 0), "row") for key in ("decision", "majority"))
+    return [f"- {decided} from reviewers' decisions, {majority} from the majority of the judgments."]
 
 
 def pair_choices(settings: ReleaseSettings) -> list[str]:

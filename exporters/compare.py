@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 
 from annotation.models import Judgment
+from comparisons.models import Adjudication
 from exporters.models import Release, ReleaseRow
 from exporters.rows import row_id
 from exporters.settings import ReleaseSettings, stored_settings
@@ -17,6 +18,7 @@ ROWS_SHOWN = 50
 ROWS_AT_ONCE = 5000
 CORRECTED, ERASED, VOIDED = "judgment corrected", "judgment erased", "judgment voided"
 MORE_JUDGMENTS = "more judgments"
+DECIDED = "decided by a reviewer"
 CLUSTER_JOINED = "cluster joined"
 MAY_KEEP_OUT = (
     "criterion",
@@ -208,21 +210,24 @@ class Reasons:
         for pair in found.relabelled[:ROWS_SHOWN]:
             shown += pair
         self.fates = fates(pk for row in shown for pk in row.judgments)
-        newer = Judgment.objects.current().filter(
-            item__in={row.item for row in shown}, created_at__gt=before.created_at
-        )
+        since = {"item__in": {row.item for row in shown}, "created_at__gt": before.created_at}
+        newer = Judgment.objects.current().filter(**since)
         self.items_judged_since = set(newer.values_list("item_id", flat=True))
+        # Other labels than these are made without decisions.
+        reads_decisions = settings[1].labels == "adjudicated"
+        decisions = Adjudication.objects.filter(**since) if reads_decisions else Adjudication.objects.none()
+        self.items_decided_since = set(decisions.values_list("item_id", flat=True))
 
     def of_added(self, row: Row) -> list[str]:
         if row.batch in self.new_batches:
             return [f"new batch {row.batch}"]
-        return self.chosen_out(row, self.before, self.after) or self.judged_since(row)
+        return self.chosen_out(row, self.before, self.after) or self.settled_since(row)
 
     def of_gone(self, row: Row) -> list[str]:
         return (
             self.chosen_out(row, self.after, self.before)
             or self.lost(row.judgments)
-            or self.judged_since(row)
+            or self.settled_since(row)
         )
 
     def of_label(self, earlier: Row, row: Row) -> list[str]:
@@ -230,7 +235,8 @@ class Reasons:
         if changed:
             return changed
         found = self.lost(set(earlier.judgments) - set(row.judgments))
-        return found + [MORE_JUDGMENTS] * bool(set(row.judgments) - set(earlier.judgments) and not found)
+        found += [MORE_JUDGMENTS] * bool(set(row.judgments) - set(earlier.judgments) and not found)
+        return found + [DECIDED] * (row.item in self.items_decided_since)
 
     def of_move(self) -> list[str]:
         """With equal settings only the cluster's oldest item can be another one than before."""
@@ -253,8 +259,9 @@ class Reasons:
         """What became of those that do not count any more."""
         return sorted({fate for pk in judgments if (fate := self.fates[pk])})
 
-    def judged_since(self, row: Row) -> list[str]:
-        return [MORE_JUDGMENTS] * (row.item in self.items_judged_since)
+    def settled_since(self, row: Row) -> list[str]:
+        found = [MORE_JUDGMENTS] * (row.item in self.items_judged_since)
+        return found + [DECIDED] * (row.item in self.items_decided_since)
 
 
 def setting(name: str) -> str:

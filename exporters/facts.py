@@ -119,6 +119,8 @@ class ReleaseFacts:
     audit_hash: str
     leaning: int = 0
     """People left out for their lean to a place."""
+    sources: tuple[tuple[str, int], ...] = ()
+    """Of adjudicated labels: ("decision", rows) and ("majority", rows), where there are any."""
     warnings: tuple[str, ...] = ()
     figures: Figures | None = None
     guideline_texts: tuple[Told, ...] = ()
@@ -149,6 +151,7 @@ class ReleaseFacts:
             "clusters": {"count": self.clusters, "largest_items": self.largest_cluster},
             "dropped_pairs": dict(self.dropped),
             "leaning_annotators": self.leaning,
+            "label_sources": dict(self.sources),
             "warnings": list(self.warnings),
             "figures": self.figures.as_json() if self.figures else None,
             "changes": self.changes.as_json() if self.changes else None,

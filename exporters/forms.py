@@ -14,6 +14,7 @@ LABEL_CHOICES = [
     ("majority", "Majority of the judgments"),
     ("mean_strength", "Mean of the signed strengths"),
     ("dawid_skene", "Dawid–Skene: people weighed by the errors they make"),
+    ("adjudicated", "What reviewers decided, else the majority"),
     ("every", "Every judgment, a row each"),
     ("reference", "The label that came with the data"),
 ]

@@ -1,5 +1,6 @@
 """Which items go to one side of a split together."""
 
+from array import array
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,10 +10,13 @@ from django.db.models.functions import Cast
 
 from annotation.models import Batch, Item, Project
 from exporters.clusters import oldest_of_clusters, plain_text
+from exporters.clusters_apart import oldest_of_clusters_apart
 from exporters.prompts import HASH_BYTES
 from exporters.settings import ReleaseSettings
 
 ITEMS_AT_ONCE = 1000
+APART_FROM = 5_000
+"""Items that are clustered by a process of their own, which takes a quarter of a second to start."""
 
 
 def deciding_hashes(project: Project, settings: ReleaseSettings) -> dict[int, str]:
@@ -25,15 +29,22 @@ def deciding_hashes(project: Project, settings: ReleaseSettings) -> dict[int, st
     if settings.clusters == "exact":
         return {}
     items = Item.objects.filter(project=project, batch__state__in=[Batch.State.OPEN, Batch.State.CLOSED])
+    numbers = array("q")
     hashes = bytearray()
 
     def prompts() -> Iterator[tuple[int, str]]:
         found = items.values_list("pk", "prompt_hash", Cast("prompt", TextField()))
         for pk, prompt_hash, prompt in found.iterator(chunk_size=ITEMS_AT_ONCE):
+            numbers.append(pk)
             hashes.extend(bytes.fromhex(prompt_hash))
-            yield pk, plain_text(orjson.loads(prompt))
+            yield pk, prompt
 
-    ids, oldest = oldest_of_clusters(prompts())
+    if items.count() < APART_FROM:
+        texts = ((pk, plain_text(orjson.loads(prompt))) for pk, prompt in prompts())
+        _, oldest = oldest_of_clusters(texts)
+    else:
+        oldest = oldest_of_clusters_apart(prompts())
+    ids = np.asarray(numbers, dtype=np.int64)
     order = np.argsort(ids)
     first = order[np.searchsorted(ids, oldest, sorter=order)]
 

@@ -7,7 +7,7 @@ second is. A label keeps that sign.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -28,25 +28,35 @@ class Estimate(NamedTuple):
     second: float
 
 
+class Decision(NamedTuple):
+    """What a reviewer decided on an item, for the reason that an `Adjudication` has. `preferences` are signed, by
+    (first, second) completion, of the pairs that the decision says something of."""
+
+    reason: str
+    preferences: Mapping[tuple[int, int], int]
+
+
 class Evidence(NamedTuple):
-    """All that is known of a pair. `reference` came with the data: −1, +1 or None; `estimate` is only worked out for
-    labels that are made from it."""
+    """All that is known of a pair. `reference` came with the data: −1, +1 or None; `estimate` and `decided`, a
+    reviewer's signed preference, are only looked up for labels that are made from them."""
 
     votes: Sequence[Vote]
     reference: int | None = None
     estimate: Estimate | None = None
+    decided: int | None = None
 
 
 class Label(NamedTuple):
     """`preference` < 0: the first completion is chosen; > 0: the second; 0: a tie.
 
     `second_share`: how sure that is, as the share in [0, 1] that speaks for the second, a tie counting half.
-    `judgments` are the ids it rests on, ascending.
+    `judgments` are the ids it rests on, ascending. `is_decided`: a reviewer said so.
     """
 
     preference: float
     second_share: float
     judgments: tuple[int, ...]
+    is_decided: bool = False
 
 
 Labeller = Callable[[Evidence], list[Label]]
@@ -95,6 +105,17 @@ def dawid_skene(evidence: Evidence) -> list[Label]:
     return [Label(preference, estimate.second + estimate.tie / 2, ids(evidence.votes))]
 
 
+def adjudicated(evidence: Evidence) -> list[Label]:
+    """One label: what a reviewer decided, as sure as a majority of all; the majority where nobody did.
+
+    Its judgments are those of the pair: the reviewer decided after reading them, and no release holds a pair without.
+    """
+    if evidence.decided is None:
+        return majority(evidence)
+    said = sign(evidence.decided)
+    return [Label(float(said), (1 + said) / 2, ids(evidence.votes), is_decided=True)]
+
+
 def from_reference(evidence: Evidence) -> list[Label]:
     """The label that came with the data; it rests on no judgment."""
     if evidence.reference is None:
@@ -104,7 +125,11 @@ def from_reference(evidence: Evidence) -> list[Label]:
 
 def side(vote: Vote) -> int:
     """−1 the first, 0 a tie, +1 the second."""
-    return (vote.preference > 0) - (vote.preference < 0)
+    return sign(vote.preference)
+
+
+def sign(preference: int) -> int:
+    return (preference > 0) - (preference < 0)
 
 
 def ids(votes: Iterable[Vote]) -> tuple[int, ...]:
@@ -135,7 +160,6 @@ LABELS: dict[str, Labeller] = {
     "every": every,
     "mean_strength": mean_strength,
     "dawid_skene": dawid_skene,
+    "adjudicated": adjudicated,
     "reference": from_reference,
 }
-LABELS_TO_COME = ("adjudicated",)
-"""Named in the public contract; refused with a sentence until they are there."""

@@ -102,7 +102,8 @@ class ReleaseRow(models.Model):
     )
     strength = models.FloatField(null=True)
     """How much better, > 0, or 0 for a tie. In steps of the protocol's scale (labels every, mean_strength), or
-    votes for less votes against, as a share of all (majority). Null where the label has none (reference)."""
+    votes for less votes against, as a share of all (majority; 1 where a reviewer decided). Null where the label has
+    none (reference)."""
     is_tie = models.BooleanField(default=False)
     """One of the two rows that stand for a tie kept in both orders."""
     split = models.CharField(max_length=20)

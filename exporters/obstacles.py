@@ -56,6 +56,8 @@ def why_empty(selection: Selection, settings: ReleaseSettings) -> str:
         "no_estimate": "no estimate by Dawid and Skene's model",
         "low_agreement": "judgments that agree too little",
         "one_order": "judgments that do not say the same in both orders",
+        "taste": "a decision that tastes really differ",
+        "broken": "a decision that the item is broken",
         "length": "nothing against them in the balance of lengths",
     }
     parts = [

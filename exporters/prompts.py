@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +32,20 @@ class PromptHashes:
     deciding: bytearray = field(default_factory=bytearray)
     of_sides: dict[str, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
 
-    def add(self, item: int, side: str, own: str, deciding: str) -> None:
+    def add(self, item: int, own: str) -> None:
         self.items.append(item)
         self.own += bytes.fromhex(own)
-        self.deciding += bytes.fromhex(deciding)
-        self.of_sides[side] += bytes.fromhex(own)
+
+    def decide(self, deciding: Mapping[int, str], side_of: Callable[[str], str]) -> Iterator[tuple[int, str]]:
+        """(item, side) of all that were added, once: the side is that of the deciding hash, an item's own where it is
+        not among `deciding`."""
+        for place, item in enumerate(self.items):
+            own = bytes(self.own[place * HASH_BYTES : (place + 1) * HASH_BYTES])
+            decides = deciding.get(item) or own.hex()
+            side = side_of(decides)
+            self.deciding += bytes.fromhex(decides)
+            self.of_sides[side] += own
+            yield item, side
 
     def prompts(self, side: str) -> int:
         """How many different prompts lie on a side."""

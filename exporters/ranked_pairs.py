@@ -39,6 +39,11 @@ def kept_pairs(votes: Votes, which: str, *, by_judgment: bool) -> Kept:
     return kept
 
 
+def pairs_of_order(preferences: Mapping[tuple[int, int], int], which: str) -> set[tuple[int, int]]:
+    """The pairs that are wanted of one order, given by the signed preference on each pair."""
+    return chosen({pair: [Vote(0, preference)] for pair, preference in preferences.items()}, which)
+
+
 def chosen(votes: Votes, which: str) -> set[tuple[int, int]]:
     """The pairs of neighbouring or of outermost levels; completions with the same score are on one level."""
     scores: dict[int, int] = defaultdict(int)

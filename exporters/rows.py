@@ -8,10 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from exporters.labels import LABELS, Estimate, Evidence, Label, Vote, agreement, holds_in_both_orders
-from exporters.ranked_pairs import kept_pairs
+from exporters.labels import (
+    LABELS,
+    Decision,
+    Estimate,
+    Evidence,
+    Label,
+    Vote,
+    agreement,
+    holds_in_both_orders,
+)
+from exporters.ranked_pairs import kept_pairs, pairs_of_order
 from exporters.selection import SelectedRow
 from exporters.settings import ReleaseSettings
+
+WITHOUT_LABEL = ("taste", "broken")
+"""Reasons of a decision that forces no label: the item's pairs are left out for it."""
+NOT_DECIDED = Decision("", {})
 
 
 class ItemFacts(NamedTuple):
@@ -47,42 +60,58 @@ def item_rows(
     votes: Mapping[tuple[int, int], Sequence[Vote]],
     estimates: Mapping[tuple[int, int], Estimate],
     settings: ReleaseSettings,
-    split: str,
     dropped: Counter[str],
+    decision: Decision = NOT_DECIDED,
 ) -> Iterator[SelectedRow]:
-    """Every two completions of an item that get a label. `votes` are those on the item's pairs."""
+    """Every two completions of an item that get a label. `votes` are those on the item's pairs; `decision` is only
+    given for labels that are made from it."""
     kept = votes
     if item.protocol_kind == "ranking" and settings.ranking_pairs != "all":
         kept = kept_pairs(votes, settings.ranking_pairs, by_judgment=settings.labels == "every")
+        if decision.preferences:
+            # The order that was decided says who is whose neighbour, not the one that people disagreed on.
+            wanted = pairs_of_order(decision.preferences, settings.ranking_pairs)
+            kept = {pair: votes.get(pair, ()) for pair in wanted}
     for first, second in combinations(completions, 2):
         pair = first.pk, second.pk
         found = votes.get(pair, ())
-        if reason := why_dropped(first, second, found, settings):
+        if reason := why_dropped(first, second, found, settings, decision):
             dropped[reason] += 1
             continue
         if found and pair not in kept:
             dropped["not_wanted"] += 1
             continue
         reference = item.reference if len(completions) == 2 else None
-        labels = LABELS[settings.labels](Evidence(kept.get(pair, ()), reference, estimates.get(pair)))
+        decided = decision.preferences.get(pair)
+        labels = LABELS[settings.labels](
+            Evidence(kept.get(pair, ()), reference, estimates.get(pair), decided)
+        )
         if not labels:
             dropped["no_reference" if settings.labels == "reference" else "no_estimate"] += 1
         for label in labels:
             if label.preference == 0 and settings.ties == "drop":
                 dropped["tie"] += 1
             else:
-                yield from label_rows(item, first, second, label, settings, split)
+                yield from label_rows(item, first, second, label, settings)
 
 
 def why_dropped(
-    first: CompletionFacts, second: CompletionFacts, votes: Sequence[Vote], settings: ReleaseSettings
+    first: CompletionFacts,
+    second: CompletionFacts,
+    votes: Sequence[Vote],
+    settings: ReleaseSettings,
+    decision: Decision,
 ) -> str:
-    """Empty: the pair may have a row."""
+    """Empty: the pair may have a row. What was decided stands, however much the judgments differ."""
     if len(votes) < settings.min_judgments:
         return "too_few_judgments"
     if first.content_hash == second.content_hash:
         # chosen = rejected teaches a trainer nothing, and TRL lets it pass.
         return "identical"
+    if decision.reason in WITHOUT_LABEL:
+        return decision.reason
+    if (first.pk, second.pk) in decision.preferences:
+        return ""
     if settings.min_agreement and agreement(votes) < settings.min_agreement:
         return "low_agreement"
     if settings.in_both_orders and not holds_in_both_orders(votes):
@@ -96,7 +125,6 @@ def label_rows(
     second: CompletionFacts,
     label: Label,
     settings: ReleaseSettings,
-    split: str,
 ) -> Iterator[SelectedRow]:
     """The row of a label; a tie that is kept in both orders gives two."""
     is_tie = label.preference == 0
@@ -121,10 +149,10 @@ def label_rows(
             soft_label=second_share if chosen is second else 1 - second_share,
             is_swapped=chosen is second,
             is_tie=is_tie,
-            split=split,
             protocol=item.protocol_name,
             judgment_ids=label.judgments,
             content_hash=row_hash(item, chosen, rejected),
+            is_decided=label.is_decided,
         )
 
 

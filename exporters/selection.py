@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from exporters.facts import Figures, ProtocolFacts, Told
 from exporters.prompts import Cluster, PromptHashes
@@ -27,10 +27,12 @@ class SelectedRow(NamedTuple):
     soft_label: float
     is_swapped: bool
     is_tie: bool
-    split: str
     protocol: str
     judgment_ids: Sequence[int]
     content_hash: str
+    is_decided: bool = False
+    """Whether a reviewer's decision made the label."""
+    split: str = ""
 
 
 class SelectedText(NamedTuple):
@@ -45,8 +47,8 @@ class SelectedText(NamedTuple):
     judgment: int
     completion: int | None
     is_preferred: bool
-    split: str
     protocol: str
+    split: str = ""
 
 
 class SelectedJudgment(NamedTuple):
@@ -54,24 +56,32 @@ class SelectedJudgment(NamedTuple):
 
     judgment: int
     item: int
-    split: str
+    split: str = ""
+
+
+Selected = TypeVar("Selected", SelectedRow, SelectedText, SelectedJudgment)
 
 
 @dataclass
 class Selection:
     """Rows and texts in the order of batch and item, and what the card tells of them.
 
-    Rows, texts and judgments lie in temporary files. `dropped` counts pairs by reason (the keys of
+    Rows, texts and judgments lie in temporary files. They are stored without their sides, which are known last: whoever
+    reads them finds the side of `side_of` in each. `dropped` counts pairs by reason (the keys of
     `exporters.card_labels.DROPPED_STORIES`). `audit_position` is the highest sealed one among the events about this
     project's judgments, `audit_waiting` are the ids of those that were not sealed yet.
     """
 
-    rows: Spill[SelectedRow] = field(default_factory=lambda: Spill(SelectedRow._make))
-    texts: Spill[SelectedText] = field(default_factory=lambda: Spill(SelectedText._make))
-    whole: Spill[SelectedJudgment] = field(default_factory=lambda: Spill(SelectedJudgment._make))
+    rows: Spill[SelectedRow] = field(init=False)
+    texts: Spill[SelectedText] = field(init=False)
+    whole: Spill[SelectedJudgment] = field(init=False)
     """Every judgment of the items, when a format asks for whole judgments; by item, then by id."""
+    side_of: dict[int, str] = field(default_factory=dict)
+    """By item."""
+    held: array[int] = field(default_factory=lambda: array("q"))
+    """Rows, texts and whole judgments of each item, in the order of `prompts.items`;"""
     sides: Counter[str] = field(default_factory=Counter)
-    """Rows, texts and whole judgments by the side they lie on."""
+    """rows, texts and whole judgments by the side they lie on."""
     dropped: Counter[str] = field(default_factory=Counter)
     items: int = 0
     judgments: int = 0
@@ -89,6 +99,8 @@ class Selection:
     """Rows that were made, also those that the balance of lengths left out."""
     leaning: int = 0
     """People left out for their lean."""
+    sources: Counter[str] = field(default_factory=Counter)
+    """Of adjudicated labels, how many rows come from a "decision" and how many from the "majority"."""
     judged: array[int] = field(default_factory=lambda: array("q"))
     """Ids of the judgments that count, whether their items gave a row or not;"""
     judged_items: array[int] = field(default_factory=lambda: array("q"))
@@ -98,6 +110,29 @@ class Selection:
     """What the people of the release have agreed to."""
     notes: tuple[str, ...] = ()
     """Sentences without their full stop on how the labels came about."""
+
+    def __post_init__(self) -> None:
+        self.rows = Spill(self.with_side(SelectedRow))
+        self.texts = Spill(self.with_side(SelectedText))
+        self.whole = Spill(self.with_side(SelectedJudgment))
+
+    def with_side(self, kind: type[Selected]) -> Callable[[list[Any]], Selected]:
+        """What puts one together again from its values."""
+        item, split = kind._fields.index("item"), kind._fields.index("split")
+
+        def make(values: list[Any]) -> Selected:
+            values[split] = self.side_of[values[item]]
+            return kind._make(values)
+
+        return make
+
+    def decide_sides(self, deciding: Mapping[int, str], side_of: Callable[[str], str]) -> None:
+        """Once everything is selected. `deciding`: by item, the prompt hash that decides its side; `side_of`: what a
+        hash decides."""
+        names: dict[str, str] = {}
+        for held, (item, side) in zip(self.held, self.prompts.decide(deciding, side_of), strict=True):
+            self.side_of[item] = names.setdefault(side, side)
+            self.sides[side] += held
 
     def splits(self, settings: ReleaseSettings) -> tuple[tuple[str, int, int], ...]:
         """(side, rows with texts and whole judgments, prompts) for every side of the settings, also the empty ones."""

@@ -12,7 +12,7 @@ from typing import Any
 from annotation.errors import Refused
 from exporters.chat_template import refuse_bad_template
 from exporters.formats import export_formats
-from exporters.labels import LABELS, LABELS_TO_COME
+from exporters.labels import LABELS
 
 TIES = ("drop", "soft", "both")
 SPLITS = ("train", "validation", "test")
@@ -115,7 +115,7 @@ SETTINGS = (
 def release_settings(body: Mapping[str, Any]) -> ReleaseSettings:
     """Read the settings of a request and fill in the defaults. Raises Refused naming the dotted field."""
     known(body, SETTINGS, "")
-    labels = label_name(body.get("labels", "majority"))
+    labels = one_of(body.get("labels", "majority"), tuple(LABELS), "labels")
     split = mapping(body.get("split", {}), "split")
     shares, seed = split_of(split)
     settings = ReleaseSettings(
@@ -206,16 +206,6 @@ def refuse_what_cannot_go_together(settings: ReleaseSettings) -> None:
 def stored_settings(body: Mapping[str, Any]) -> ReleaseSettings:
     """The settings of a release as it stored them. Releases from before near duplicates went together lack the key."""
     return release_settings({**body, "split": {"clusters": "exact", **body.get("split", {})}})
-
-
-def label_name(value: Any) -> str:
-    if value in LABELS_TO_COME:
-        raise Refused(
-            f"Labels {value!r} are not available yet; there are: {', '.join(LABELS)}.",
-            code="not_available",
-            field="labels",
-        )
-    return one_of(value, tuple(LABELS), "labels")
 
 
 def one_of(value: Any, names: Sequence[str], field: str) -> str:

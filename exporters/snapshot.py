@@ -5,10 +5,10 @@ meanwhile. It keeps ids and labels only; the texts are immutable and are read la
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -19,7 +19,6 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from annotation.ids import among
 from annotation.models import (
     AuditEvent,
-    Batch,
     Completion,
     Consent,
     ConsentText,
@@ -28,25 +27,26 @@ from annotation.models import (
     Judgment,
     Project,
 )
-from annotation.models.judgment import IMPORTED
+from comparisons.models import Adjudication
 from comparisons.selectors import (
     WRITING,
     PairwiseOutcome,
     WrittenText,
     pairwise_outcomes,
-    work_judgments,
     written_texts,
 )
-from exporters.ahead import read_ahead
+from comparisons.selectors_adjudication import decided_labels
+from exporters.ahead import read_ahead, thread_within
 from exporters.balance import kept_for_balance
 from exporters.estimates import Estimates, estimates
 from exporters.facts import ProtocolFacts, Told
 from exporters.figures import figures_of
 from exporters.formats import export_formats
 from exporters.groups import deciding_hashes
-from exporters.labels import Vote
+from exporters.labels import Decision, Vote
 from exporters.leaning import leaning_people
-from exporters.rows import CompletionFacts, ItemFacts, item_rows
+from exporters.releasable import chosen_judgments, releasable_items
+from exporters.rows import NOT_DECIDED, CompletionFacts, ItemFacts, item_rows
 from exporters.selection import SelectedJudgment, SelectedRow, SelectedText, Selection
 from exporters.settings import ReleaseSettings
 from exporters.splits import side_of, split_key
@@ -76,52 +76,13 @@ def name_of_moment() -> str:
     return name
 
 
-def releasable_judgments(project: Project) -> QuerySet[Judgment]:
-    """Judgments that a release may hold (I14): accepted, current, of regular work or imported, with consent.
-
-    Consent counts when the person has agreed to a text of the project; none was needed before there was one. Who gave
-    an imported judgment was asked where they gave it: its release held no other.
-    """
-    asked = ConsentText.objects.filter(project=project, created_at__lte=OuterRef("created_at"))
-    agreed = Consent.objects.filter(consent_text__project=project, annotator=OuterRef("annotator"))
-    # What was erased says nothing any more; an answer of another kind has no such row, so the join finds null.
-    kept = work_judgments(project).filter(
-        demonstration_answer__erased_at__isnull=True, critique_answer__erased_at__isnull=True
-    )
-    return kept.filter(IMPORTED | ~Exists(asked) | Exists(agreed))
-
-
-def chosen_judgments(project: Project, settings: ReleaseSettings) -> QuerySet[Judgment]:
-    """Releasable judgments that the filters let through, whatever their items."""
-    found = releasable_judgments(project)
-    if settings.since:
-        found = found.filter(created_at__gte=datetime.fromisoformat(settings.since))
-    if settings.before:
-        found = found.filter(created_at__lt=datetime.fromisoformat(settings.before))
-    if settings.guidelines:
-        found = found.filter(guideline__number__in=settings.guidelines)
-    if settings.paused == "exclude":
-        found = found.filter(annotator__paused_at__isnull=True)
-    return found
-
-
-def releasable_items(project: Project, settings: ReleaseSettings) -> QuerySet[Item]:
-    """Items that the filters let through, in the order of the release."""
-    items = Item.objects.filter(project=project, batch__state__in=[Batch.State.OPEN, Batch.State.CLOSED])
-    if settings.batches:
-        items = items.filter(batch__number__in=settings.batches)
-    if settings.languages:
-        items = items.filter(language__in=settings.languages)
-    return items.order_by("batch__number", "number")
-
-
 @dataclass
 class Known:
     """What is worked out over the whole snapshot before the rows of a part of it can be made."""
 
     judgments: QuerySet[Judgment]
-    key: bytes
-    deciding: dict[int, str]
+    side_of: Callable[[str], str]
+    """The side that a prompt hash decides."""
     estimates: Estimates = field(default_factory=dict)
     is_kept: Sequence[bool] | None = None
     """For each row in turn, whether the balance of lengths keeps it; None: all are kept."""
@@ -134,24 +95,34 @@ def select_rows(project: Project, settings: ReleaseSettings, *, with_figures: bo
     """
     selection = Selection()
     with one_moment():
-        known = what_is_known(project, settings, selection)
-        reader = chunks_with_facts(project, settings, known.judgments)
-        with closing(reader):
-            for items, facts in reader:
-                select_chunk(settings, known, items, facts, selection)
+        with thread_within(partial(one_moment, name_of_moment())) as thread:
+            clustering = thread.submit(deciding_hashes, project, settings)
+            known = what_is_known(project, settings, selection, clustering)
+            with closing(chunks_with_facts(project, settings, known.judgments)) as chunks:
+                for items, facts in chunks:
+                    select_chunk(settings, known, items, facts, selection)
+            selection.decide_sides(clustering.result(), known.side_of)
         selection.protocols = protocol_facts(project, selection.batches, settings.criterion)
         if with_figures:
             selection.consent_texts = agreed_texts(project, selection.annotators)
         if with_figures and settings.labels != "reference":
             selection.figures = figures_of(selection.judged, selection.judged_items, settings.seed)
-        about_judgments = Q(object_type=Judgment._meta.model_name) | Q(action="batch.judgments_imported")
-        events = AuditEvent.objects.filter(about_judgments, project=project)
+        events = AuditEvent.objects.filter(covered_events(settings), project=project)
         last = events.filter(chain_position__isnull=False).order_by("-chain_position").first()
         selection.audit_position = (last and last.chain_position) or 0
         selection.audit_waiting = list(
             events.filter(chain_position__isnull=True).values_list("pk", flat=True)
         )
     return selection
+
+
+def covered_events(settings: ReleaseSettings) -> Q:
+    """What the head of the audit log covers: whatever the rows rest on, and nothing else. So a decision changes no byte
+    of a release that reads none."""
+    events = Q(object_type=Judgment._meta.model_name) | Q(action="batch.judgments_imported")
+    if settings.labels == "adjudicated":
+        events |= Q(object_type=Adjudication._meta.model_name)
+    return events
 
 
 def agreed_texts(project: Project, annotators: Collection[int]) -> tuple[Told, ...]:
@@ -161,26 +132,36 @@ def agreed_texts(project: Project, annotators: Collection[int]) -> tuple[Told, .
     return tuple(Told(*row) for row in texts.values_list("number", "text"))
 
 
-def what_is_known(project: Project, settings: ReleaseSettings, selection: Selection) -> Known:
-    """Read the snapshot as often as the settings need it: most need one query here."""
+def what_is_known(
+    project: Project,
+    settings: ReleaseSettings,
+    selection: Selection,
+    clustering: Future[dict[int, str]],
+) -> Known:
+    """Read the snapshot as often as the settings need it: most need no query here."""
     judgments = chosen_judgments(project, settings)
     if settings.max_lean is not None:
         leaning = leaning_people(judgments, settings.criterion, settings.max_lean)
         selection.leaning = len(leaning)
         judgments = judgments.exclude(annotator__in=leaning)
-    known = Known(judgments, split_key(project.split_seed, settings.seed), deciding_hashes(project, settings))
+    key = split_key(project.split_seed, settings.seed)
+    known = Known(judgments, partial(side_of, key=key, shares=settings.shares))
     if settings.labels == "dawid_skene":
         known.estimates, selection.notes = estimates(
             judgments.filter(item__in=releasable_items(project, settings).order_by()), settings.criterion
         )
     if settings.is_length_balanced:
-        known.is_kept = kept_for_balance(
-            row
-            for items, facts in chunks_with_facts(project, settings, known.judgments)
-            for _, rows in pair_rows(settings, known, items, facts, Counter())
-            for row in rows
-        )
+        known.is_kept = kept_for_balance(rows_with_sides(project, settings, known, clustering.result()))
     return known
+
+
+def rows_with_sides(
+    project: Project, settings: ReleaseSettings, known: Known, deciding: Mapping[int, str]
+) -> Iterator[SelectedRow]:
+    for items, facts in chunks_with_facts(project, settings, known.judgments):
+        for item, rows in zip(items, pair_rows(settings, known, items, facts, Counter()), strict=True):
+            side = known.side_of(deciding.get(item.pk, item.prompt_hash))
+            yield from (row._replace(split=side) for row in rows)
 
 
 def item_chunks(project: Project, settings: ReleaseSettings) -> Iterator[list[ItemFacts]]:
@@ -223,13 +204,14 @@ def makers_of(judgments: QuerySet[Judgment], items: Sequence[ItemFacts]) -> dict
 
 
 class ChunkFacts(NamedTuple):
-    """What the snapshot says of some items: who judged them, by judgment, what there was to judge, by item, and what
-    was said."""
+    """What the snapshot says of some items: who judged them, by judgment, what there was to judge, by item, what was
+    said, and what was decided, by item."""
 
     makers: dict[int, Maker]
     completions: dict[int, list[CompletionFacts]]
     outcomes: list[PairwiseOutcome]
     texts: list[WrittenText]
+    decisions: dict[int, Decision]
 
 
 def chunks_with_facts(
@@ -255,7 +237,16 @@ def chunk_facts(
         # By their ids: which of them may be released is worked out once, not again for each kind of answer.
         outcomes=list(pairwise_outcomes(makers, criterion=settings.criterion, kinds=kinds)),
         texts=list(written_texts(makers)) if kinds & WRITING and settings.labels != "reference" else [],
+        decisions=decisions_on(items, settings),
     )
+
+
+def decisions_on(items: Sequence[ItemFacts], settings: ReleaseSettings) -> dict[int, Decision]:
+    """By item, where the labels are made from decisions; otherwise none are read."""
+    if settings.labels != "adjudicated":
+        return {}
+    found = decided_labels([item.pk for item in items], settings.criterion)
+    return {item: Decision(*decided) for item, decided in found.items()}
 
 
 def completion_facts(items: Sequence[ItemFacts]) -> dict[int, list[CompletionFacts]]:
@@ -273,8 +264,8 @@ def pair_rows(
     items: Sequence[ItemFacts],
     facts: ChunkFacts,
     dropped: Counter[str],
-) -> Iterator[tuple[str, list[SelectedRow]]]:
-    """The side of each item in turn, and its rows."""
+) -> Iterator[list[SelectedRow]]:
+    """The rows of each item in turn, without their sides."""
     votes: dict[int, dict[tuple[int, int], list[Vote]]] = defaultdict(lambda: defaultdict(list))
     for outcome in facts.outcomes:
         shown = facts.makers[outcome.judgment].display_order
@@ -284,10 +275,17 @@ def pair_rows(
             Vote(outcome.judgment, outcome.preference, is_swapped)
         )
     for item in items:
-        side = side_of(known.deciding.get(item.pk, item.prompt_hash), known.key, settings.shares)
-        compared = facts.completions[item.pk]
-        rows = item_rows(item, compared, votes[item.pk], known.estimates, settings, side, dropped)
-        yield side, list(rows)
+        yield list(
+            item_rows(
+                item,
+                facts.completions[item.pk],
+                votes[item.pk],
+                known.estimates,
+                settings,
+                dropped,
+                facts.decisions.get(item.pk, NOT_DECIDED),
+            )
+        )
 
 
 def select_chunk(
@@ -314,21 +312,22 @@ def select_chunk(
     selection.judged.extend(makers)
     selection.judged_items.extend(maker.item for maker in makers.values())
     made = pair_rows(settings, known, items, facts, selection.dropped)
-    for item, (side, own) in zip(items, made, strict=True):
+    for item, own in zip(items, made, strict=True):
         before = len(rows) + len(written) + len(judgments)
         rows += balanced(own, known, selection)
-        written += item_texts(item, texts[item.pk], settings, side)
+        written += item_texts(item, texts[item.pk], settings)
         if len(whole[item.pk]) >= settings.min_judgments:
-            judgments += [SelectedJudgment(judgment, item.pk, side) for judgment in whole[item.pk]]
+            judgments += [SelectedJudgment(judgment, item.pk) for judgment in whole[item.pk]]
         found = len(rows) + len(written) + len(judgments) - before
         if not found:
             continue
-        selection.sides[side] += found
+        selection.held.append(found)
         selection.items += 1
         selection.batches[item.protocol].add(item.batch)
-        deciding = known.deciding.get(item.pk, item.prompt_hash)
-        selection.prompts.add(item.pk, side, item.prompt_hash, deciding)
+        selection.prompts.add(item.pk, item.prompt_hash)
         selection.languages |= {item.language} - {""}
+    if settings.labels == "adjudicated":
+        selection.sources.update("decision" if row.is_decided else "majority" for row in rows)
     selection.rows.extend(rows)
     selection.texts.extend(written)
     selection.whole.extend(judgments)
@@ -355,7 +354,7 @@ def balanced(rows: Sequence[SelectedRow], known: Known, selection: Selection) ->
 
 
 def item_texts(
-    item: ItemFacts, written: Sequence[WrittenText], settings: ReleaseSettings, side: str
+    item: ItemFacts, written: Sequence[WrittenText], settings: ReleaseSettings
 ) -> list[SelectedText]:
     """What was written about one item; nothing where fewer wrote than the release asks for."""
     if len(written) < settings.min_judgments:
@@ -368,7 +367,6 @@ def item_texts(
             judgment=text.judgment,
             completion=text.completion,
             is_preferred=text.is_preferred,
-            split=side,
             protocol=item.protocol_name,
         )
         for text in written

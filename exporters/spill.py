@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -23,7 +23,7 @@ class Spill(Generic[Row]):
     `make` puts a row together again from its values; a tuple among them comes back as a list.
     """
 
-    def __init__(self, make: Callable[[Iterable[object]], Row]) -> None:
+    def __init__(self, make: Callable[[list[Any]], Row]) -> None:
         self.make = make
         self.file = TemporaryFile(prefix="concord-rows-", buffering=0)  # noqa: SIM115 (lives as long as the rows)
         weakref.finalize(self, self.file.close)

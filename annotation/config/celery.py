@@ -17,6 +17,9 @@ from annotation.runtime.processes import die_with_parent
 log = structlog.get_logger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
 
+NICENESS = 10
+"""A tenth of the share that a web process gets, and what nobody else wants."""
+
 TRANSPORT_ALIASES["pgmq"] = "annotation.config.queue:Transport"
 app = Celery("concord")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -66,6 +69,12 @@ def _keep_our_logging(**_: Any) -> None:
 def _end_with_the_worker(**_: Any) -> None:
     """A killed worker leaves no pool behind that would go on without anybody to report to."""
     die_with_parent(signal.SIGKILL)
+
+
+@worker_process_init.connect
+def _give_way(**_: Any) -> None:
+    """People at their screens come first: where processors are short, jobs wait."""
+    os.nice(NICENESS)
 
 
 @worker_process_init.connect

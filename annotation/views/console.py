@@ -1,5 +1,6 @@
 """Pages of leads, reviewers and engineers. Thin: access, a selector or a service, a template."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,7 @@ from annotation.forms_console import ImportForm, MemberForm
 from annotation.forms_staffing import OverlapForm, StaffForm
 from annotation.kinds import Screen, judgment_kinds
 from annotation.models import Batch, Item, Job, Judgment, Project
-from annotation.panels import overview_panels, project_navigation
+from annotation.panels import Panel, item_panels, overview_panels, project_navigation
 from annotation.selectors import batch_counts
 from annotation.selectors_console import (
     BatchRow,
@@ -102,16 +103,23 @@ class DrawnPanel:
 
 def drawn_panels(request: SignedInRequest, project: Project) -> list[DrawnPanel]:
     """The panels that higher rooms registered and that this person has business with, in their order."""
-    panels = [panel for _, make in overview_panels if (panel := make(request, project)) is not None]
-    drawn = [
+    panels = (make(request, project) for _, make in overview_panels)
+    return drawn(request, {"project": project}, panels)
+
+
+def drawn(
+    request: SignedInRequest, context: dict[str, Any], panels: Iterable[Panel | None]
+) -> list[DrawnPanel]:
+    found = [
         DrawnPanel(
             panel.title,
             panel.order,
-            render_to_string(panel.template_name, {"project": project} | panel.context, request=request),
+            render_to_string(panel.template_name, context | panel.context, request=request),
         )
         for panel in panels
+        if panel is not None
     ]
-    return sorted(drawn, key=lambda panel: panel.order)
+    return sorted(found, key=lambda panel: panel.order)
 
 
 @require_safe
@@ -308,17 +316,29 @@ def item(request: SignedInRequest, slug: str, number: int, item_number: int) -> 
         return render(request, "annotation/item_hidden.html", context)
     screen = item_screen(found)
     context |= {
-        "prompt": turns(found.prompt),
-        "completions": [
-            {"label": label, "completion": completion, "messages": turns(completion.messages)}
-            for label, completion in screen.by_label.items()
-        ],
+        **item_text(found, screen),
         "reference": reference_words(found),
         "judged": [judged(judgment, screen) for judgment in item_judgments(found)],
         "exclusions": item_exclusions(found),
         "reports": item_reports(found),
+        "panels": drawn(
+            request,
+            {"project": found.batch.project, "batch": found.batch, "item": found},
+            (make(found) for _, make in item_panels),
+        ),
     }
     return render(request, "annotation/item.html", context)
+
+
+def item_text(item: Item, screen: Screen) -> dict[str, Any]:
+    """What `annotation/_item_text.html` shows: the prompt and the completions of `screen`."""
+    return {
+        "prompt": turns(item.prompt),
+        "completions": [
+            {"label": label, "completion": completion, "messages": turns(completion.messages)}
+            for label, completion in screen.by_label.items()
+        ],
+    }
 
 
 def judged(judgment: Judgment, screen: Screen) -> Judged:

@@ -8,7 +8,7 @@ and measures on it, one after the other:
     floor        bare psycopg on the same PostgreSQL server, before and after the HTTP runs
     bare Django  GET /healthz through the same web server, by the same generator
     judging      N annotators, zero think time, each N on a fresh project of 10,000 items × 3
-    sizes        one annotator at a time, in a project of 1,000 and one of 1,000,000 items × 2
+    sizes        one annotator at a time, in a project of 1,000 and one of 1,000,000 items × 2, while no job runs
 
 Server, PostgreSQL and generator share the machine's cores, as they did when the peer was measured. Exits with
 1 when a call failed, an acknowledged judgment is not there or an invariant is broken, whatever the figures are.
@@ -41,6 +41,7 @@ BARE_CONNECTIONS = 8
 SMALL, LARGE = 1_000, 1_000_000
 SIZES_OVERLAP = 2
 JUDGED_SHARE = 0.9
+REST_SECONDS = 21.0
 ROUNDS = 300
 ROUNDS_SECONDS = 30.0
 """One annotator at a time: so many leases and submits, or as many as fit into this time."""
@@ -184,6 +185,7 @@ def measure_sizes(site: Site, large: int) -> list[str]:
     faults: list[str] = []
 
     def measure(where: str, slug: str, token: str) -> None:
+        wait_for_rest(owner)
         run = run_load(site, project=slug, tokens=[token], seconds=ROUNDS_SECONDS, rounds=ROUNDS)
         rows.append((where, run))
         faults.extend(f"{where}: {error}" for error in run.figures.errors)
@@ -209,6 +211,19 @@ def measure_sizes(site: Site, large: int) -> list[str]:
             measure(f"{size:,} items, nothing left", slug, judge[1])
     report.sizes(rows)
     return faults
+
+
+def wait_for_rest(owner: str) -> None:
+    """Until no job has run for as long as two sweeps take. Nobody's project gets 900,000 judgments at once, and the
+    figures of so many are computed in the night."""
+    rested = time.monotonic()
+    with psycopg.connect(owner, autocommit=True) as connection:
+        while time.monotonic() < rested + REST_SECONDS:
+            if connection.execute(
+                "SELECT FROM annotation_job WHERE state IN ('queued', 'running')"
+            ).fetchone():
+                rested = time.monotonic()
+            time.sleep(0.5)
 
 
 if __name__ == "__main__":

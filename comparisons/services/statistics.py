@@ -33,8 +33,8 @@ NIGHTLY_HOUR = 2
 """UTC."""
 JUDGMENTS_BETWEEN = 100
 """So many judgments that no figure has seen start a run in the day."""
-RESTS = 4
-"""After a run so many times its length pass before the next in the day: a fifth of one worker at most."""
+RESTS = 9
+"""After a run so many times its length pass before the next in the day: a tenth of one worker at most."""
 
 
 def start_statistics(*, project: Project, actor: User | None, now: datetime, seed: int = 0) -> Job:

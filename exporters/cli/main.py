@@ -158,7 +158,10 @@ def pull(
     ] = False,
     kind: Annotated[str, typer.Option("--type", help="parquet, jsonl or both.")] = "both",
     labels: Annotated[
-        str, typer.Option(help="With --cut: majority, every, mean_strength, dawid_skene or reference.")
+        str,
+        typer.Option(
+            help="With --cut: majority, every, mean_strength, dawid_skene, adjudicated or reference."
+        ),
     ] = "",
     ties: Annotated[str, typer.Option(help="With --cut: drop, soft or both.")] = "",
     min_judgments: Annotated[

@@ -4,12 +4,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
@@ -22,6 +23,7 @@ from annotation.errors import Refused
 from annotation.jobs import JobFailed, JobSuperseded, Progress, enqueue_job
 from annotation.models import AuditEvent, Criterion, Job, Project, User
 from comparisons.kinds.criteria import CHOICE
+from exporters.ahead import thread_within
 from exporters.changes import changes_since, predecessor
 from exporters.content import SelectedContent
 from exporters.facts import ReleaseFacts, Told
@@ -152,7 +154,7 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
     warnings = [*selection.notes]
     try:
         files: list[ReleaseFile] = []
-        with TemporaryDirectory(prefix="concord-release-") as folder:
+        with TemporaryDirectory(prefix="concord-release-") as folder, freezing(release, selection) as freezer:
             for number, key in enumerate(settings.formats):
                 place = Path(folder) / key
                 place.mkdir()
@@ -163,7 +165,9 @@ def build(release: Release, job: Job, progress: Progress) -> dict[str, Any]:
                     files.append(store_file(release, job, key, place, written, prefix))
                     stored.append(files[-1].storage_name)
                 warnings += [f"{key}: {warning}" for warning in content.warnings()]
-        freeze(release, job, selection, replace(facts, warnings=tuple(warnings)), files, progress)
+            with beating(progress, 0.85):
+                freezer.wait()
+            freezer.freeze(job, replace(facts, warnings=tuple(warnings)), files, progress)
     except BaseException:
         for name in stored:
             default_storage.delete(name)
@@ -245,6 +249,7 @@ def release_facts(
         audit_position=position,
         audit_hash=digest.hex(),
         leaning=selection.leaning,
+        sources=tuple(sorted(selection.sources.items())),
         figures=selection.figures,
         guideline_texts=guideline_texts(project, selection.guidelines),
         consent_texts=selection.consent_texts,
@@ -258,43 +263,33 @@ def guideline_texts(project: Project, numbers: Collection[int]) -> tuple[Told, .
     return tuple(Told(*row) for row in texts.values_list("number", "text"))
 
 
-def freeze(
-    release: Release,
-    job: Job,
-    selection: Selection,
-    facts: ReleaseFacts,
-    files: list[ReleaseFile],
-    progress: Progress,
-) -> None:
-    """Rows, files and the frozen state in one transaction: a release is there whole, or not at all."""
-    with transaction.atomic():
-        # Also the fence: the job's row stays locked, so a run that took this job over waits or ends this one.
-        progress(0.9)
-        copy_rows(release, selection, progress)
-        ReleaseFile.objects.bulk_create(files)
-        now = timezone.now()
-        release.state = Release.State.FROZEN
-        release.frozen_at = now
-        release.manifest = facts.as_json()
-        release.judgments = facts.judgments
-        release.audit_position = facts.audit_position
-        release.audit_hash = bytes.fromhex(facts.audit_hash)
-        release.save(
-            update_fields=["state", "frozen_at", "manifest", "judgments", "audit_position", "audit_hash"]
-        )
-        record_audit(
-            project=release.project,
-            actor=job.created_by,
-            action="release.frozen",
-            obj=release,
-            now=now,
-            data={
-                "version": release.version,
-                "rows": facts.rows,
-                "sha256": {f.name: f.sha256 for f in files if f.path == "SHA256SUMS"},
-            },
-        )
-        announce_release(release, "release.frozen", now)
+class Freezer(NamedTuple):
+    """The transaction in which a release is frozen, in a thread of its own."""
+
+    release: Release
+    thread: ThreadPoolExecutor
+    copied: Future[None]
+
+    def wait(self) -> None:
+        """Until all rows are there. Raises what kept them out."""
+        self.copied.result()
+
+    def freeze(self, job: Job, facts: ReleaseFacts, files: list[ReleaseFile], progress: Progress) -> None:
+        self.thread.submit(freeze, self.release, job, facts, files, progress).result()
+
+
+@contextmanager
+def freezing(release: Release, selection: Selection) -> Iterator[Freezer]:
+    """Rows, files and the frozen state in one transaction, which ends with the block: a release is there whole, or not
+    at all. The rows are copied while the block writes the files: PostgreSQL has little else to do then.
+    """
+    given_up = threading.Event()
+    with thread_within(transaction.atomic) as thread:
+        try:
+            yield Freezer(release, thread, thread.submit(copy_rows, release, selection, given_up))
+        except BaseException:
+            given_up.set()
+            raise
 
 
 ROW_COLUMNS = (
@@ -302,7 +297,7 @@ ROW_COLUMNS = (
 )
 
 
-def copy_rows(release: Release, selection: Selection, progress: Progress) -> None:
+def copy_rows(release: Release, selection: Selection, given_up: threading.Event) -> None:
     """Insert the rows, numbered from 1 on. Triggers and keys hold for COPY as for any insert."""
     with connection.cursor() as cursor:
         # Keys checked at the commit would be remembered until then, and with each one that is remembered the query
@@ -310,13 +305,46 @@ def copy_rows(release: Release, selection: Selection, progress: Progress) -> Non
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     number = 0
     for rows in selection.rows.chunks(ROWS_AT_ONCE):
-        progress(0.9)
+        if given_up.is_set():
+            return
         copying = f"COPY {ReleaseRow._meta.db_table} ({ROW_COLUMNS}) FROM STDIN"
         with connection.cursor() as cursor, cursor.copy(copying) as copy:
             for number, row in enumerate(rows, start=number + 1):  # noqa: B020 (goes on from the chunk before)
                 made = (row.item, row.chosen, row.rejected, row.strength, row.is_tie, row.split)
                 judgments = f"{{{','.join(map(str, row.judgment_ids))}}}"
                 copy.write_row((release.pk, number, *made, judgments, row.content_hash))
+
+
+def freeze(
+    release: Release, job: Job, facts: ReleaseFacts, files: list[ReleaseFile], progress: Progress
+) -> None:
+    """What follows the rows, in their transaction."""
+    # Also the fence: the job's row stays locked, so a run that took this job over waits or ends this one.
+    progress(0.9)
+    ReleaseFile.objects.bulk_create(files)
+    now = timezone.now()
+    release.state = Release.State.FROZEN
+    release.frozen_at = now
+    release.manifest = facts.as_json()
+    release.judgments = facts.judgments
+    release.audit_position = facts.audit_position
+    release.audit_hash = bytes.fromhex(facts.audit_hash)
+    release.save(
+        update_fields=["state", "frozen_at", "manifest", "judgments", "audit_position", "audit_hash"]
+    )
+    record_audit(
+        project=release.project,
+        actor=job.created_by,
+        action="release.frozen",
+        obj=release,
+        now=now,
+        data={
+            "version": release.version,
+            "rows": facts.rows,
+            "sha256": {f.name: f.sha256 for f in files if f.path == "SHA256SUMS"},
+        },
+    )
+    announce_release(release, "release.frozen", now)
 
 
 def release_result(release: Release) -> dict[str, Any]:

@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from annotation.config.celery import NICENESS
 from annotation.runtime import up
 from annotation.runtime.errors import RuntimeFault
 from annotation.runtime.processes import is_alive, wait_until_gone
@@ -86,6 +89,29 @@ def test_it_serves_and_tells_others_how_to_find_it(instance: Instance) -> None:
         assert (instance.var / name).stat().st_mode & 0o777 == 0o600
     for name in ("files", "logs"):
         assert (instance.var / name).stat().st_mode & 0o777 == 0o700
+
+
+def test_jobs_give_way_to_people(instance: Instance) -> None:
+    """Both processes of the worker's pool are nicer than those of the web, which are as nice as their parent."""
+    deadline = time.monotonic() + 30
+    while (found := _extra_niceness(instance)) and found["celery"].count(NICENESS) < 2:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    assert set(found["granian"]) == {0}
+
+
+def _extra_niceness(instance: Instance) -> dict[str, list[int]]:
+    """What is added to the niceness of this process, of each one that serves or works."""
+    assert instance.process is not None
+    found: dict[str, list[int]] = {"celery": [], "granian": []}
+    for pid in _descendants(instance.process.pid):
+        with suppress(ProcessLookupError, FileNotFoundError):
+            words = Path(f"/proc/{pid}/cmdline").read_text()
+            extra = os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0)
+            for name in found:
+                if name in words:
+                    found[name].append(extra)
+    return found
 
 
 def test_a_second_start_in_the_same_folder_names_the_first(instance: Instance) -> None:

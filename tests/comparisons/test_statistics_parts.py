@@ -188,5 +188,5 @@ def test_a_hundred_new_judgments_start_one_run_after_a_rest() -> None:
         assert queued(10_000) == 1, f"{number} new"
         world.judge(member)
     assert batch.items.count() == 100
-    assert queued(60 + 4 * 60 - 1) == 1, "the last run took a minute"
-    assert queued(60 + 4 * 60) == 2
+    assert queued(60 + 9 * 60 - 1) == 1, "the last run took a minute"
+    assert queued(60 + 9 * 60) == 2

@@ -254,7 +254,7 @@ def test_erasure_blanks_the_texts_of_one_person_and_leaves_the_rest() -> None:
     assert (theirs.critique, theirs.revision, theirs.erased_at) == (GOOD["critique"], GOOD["revision"], None)
     assert not Draft.objects.exists()
     event = AuditEvent.objects.get(action="texts.erased")
-    assert event.data == {"answers": 1, "notes": 0, "reports": 0, "drafts": 1}
+    assert event.data == {"answers": 1, "notes": 0, "reports": 0, "decisions": 0, "drafts": 1}
     assert CRITIQUE.answer(mine.judgment, screen_for(CRITIQUE, PRINCIPLES, [0]))["principles"] == ["kind"]
     # The door is shut again.
     forbidden(lambda: CritiqueAnswer.objects.update(critique="", revision="", erased_at=timezone.now()))
@@ -281,7 +281,7 @@ def test_erasure_blanks_notes_and_reports_and_lets_nothing_else_change() -> None
         ("Mine.", "open"),
     ]
     event = AuditEvent.objects.get(action="texts.erased")
-    assert event.data == {"answers": 0, "notes": 1, "reports": 2, "drafts": 0}
+    assert event.data == {"answers": 0, "notes": 1, "reports": 2, "decisions": 0, "drafts": 0}
     theirs = Judgment.objects.filter(annotator=staying)
     # The door is shut again, and while it is open it is a narrow one.
     forbidden(lambda: theirs.update(note="", erased_at=NOW))

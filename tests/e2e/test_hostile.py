@@ -36,6 +36,7 @@ from annotation.services.reports import report_item
 from annotation.services.strata import ask_stratum
 from annotation.services.voiding import void_judgment
 from comparisons.models import StratumFigure
+from comparisons.services.adjudication import look_first, settle_item
 from comparisons.services.statistics import start_statistics
 from exporters.models import Release
 from exporters.services.releases import start_release
@@ -352,6 +353,11 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     run_claimed(str(figures.pk), world.now)
 
     hostile_strata(world, figures)
+    decided, reviewer = batch.items.get(number=1), world.project.memberships.get(user=world.lead)
+    look_first(item=decided, reviewer=reviewer, answer=full, now=world.now)
+    settle_item(
+        item=decided, reviewer=reviewer, reason="misread", answer=full, note=next(NOTES), now=world.now
+    )
 
     lead = watch.over(open_page(world.lead))
     engineer = watch.over(open_page(world.member("engineer").user))
@@ -370,6 +376,8 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
         "statistics": f"/projects/{slug}/statistics",
         "strata": f"/projects/{slug}/strata?question=<script>alert(1)</script>&as=own&seats_0=<img src=x>",
         "strata_questions": f"/projects/{slug}/questions",
+        "review": f"/projects/{slug}/review",
+        "review_item": f"/projects/{slug}/review/{batch.number}/1",
         "webhooks": f"/projects/{slug}/webhooks",
         "jobs": f"/projects/{slug}/jobs",
         "job": f"/jobs/{job.pk}",
@@ -378,6 +386,10 @@ def test_the_pages_of_the_console(watch: Watch, open_page: OpenPage) -> None:
     }.items():
         watch.visit(lead, path)
         seen.add(name)
+    watch.visit(lead, f"/projects/{slug}/review?show=decided")
+    watch.visit(lead, f"/projects/{slug}/review/{batch.number}/2")
+    lead.get_by_role("button", name="without answering").click()
+    watch.check(lead, "the judgments, shown without an answer")
     for number in (1, 2, 3, 4, 5):
         watch.visit(lead, f"/projects/{slug}/batches/{batch.number}/items/{number}")
     assert lead.locator(".md").count() == len(TEXTS) + 1

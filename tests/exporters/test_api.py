@@ -114,7 +114,7 @@ def test_the_same_key_cuts_once(world: World, api: Api) -> None:
 @pytest.mark.parametrize(
     ("wanted", "field"),
     [
-        ({"labels": "adjudicated"}, "labels"),
+        ({"labels": "truth"}, "labels"),
         ({"labels": []}, "labels"),
         ({"labels": {}}, "labels"),
         ({"ties": []}, "ties"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from annotation.ids import among
 from annotation.jobs import JobCancelled, Progress, claim_job
 from annotation.models import Item, Job
-from exporters import clusters, content, files, snapshot
+from exporters import clusters, content, files, groups, snapshot
 from exporters.files import write_dataset
 from exporters.formats.preference import preference
 from exporters.models import Release, ReleaseFile, ReleaseRow
@@ -147,14 +147,11 @@ def test_prompts_and_clusters_are_counted_by_the_whole_hash() -> None:
     one, other, third = "ab" * 31 + "00", "ab" * 31 + "01", "00" * 32
     seen = PromptHashes()
     assert seen.clusters() == (0, None) and seen.prompts("train") == 0
-    for item, side, own, deciding in [
-        (7, "train", other, other),
-        (5, "train", one, one),
-        (8, "test", third, third),
-        (9, "train", third, other),
-        (4, "train", other, one),
-    ]:
-        seen.add(item, side, own, deciding)
+    for item, own in [(7, other), (5, one), (8, third), (9, third), (4, other)]:
+        seen.add(item, own)
+    sides = {other: "train", one: "train", third: "test"}
+    decided = list(seen.decide({9: other, 4: one}, sides.__getitem__))
+    assert decided == [(7, "train"), (5, "train"), (8, "test"), (9, "train"), (4, "train")]
     assert (seen.prompts("train"), seen.prompts("test")) == (3, 1)
     # Two are as large; the one that began earlier stands for them.
     assert seen.clusters() == (3, Cluster(first=7, items=2, prompts=2))
@@ -165,8 +162,10 @@ def test_prompts_and_clusters_are_counted_by_the_whole_hash() -> None:
 
 @pytest.fixture
 def tiny_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Pieces of two everywhere: with three pairs to an item, rows of one item lie in several."""
+    """Pieces of two everywhere: with three pairs to an item, rows of one item lie in several. And prompts are clustered
+    by a process of their own."""
     with monkeypatch.context() as patch:
+        patch.setattr(groups, "APART_FROM", 1)
         patch.setattr(snapshot, "ITEMS_AT_ONCE", 2)
         patch.setattr(content, "ROWS_AT_ONCE", 2)
         patch.setattr(content, "JUDGMENTS_AT_ONCE", 2)
@@ -223,8 +222,8 @@ def test_rows_are_numbered_through_and_hold_what_the_files_hold(tiny_chunks: Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_cut_that_is_cancelled_between_rows_leaves_nothing(tiny_chunks: None) -> None:
-    """The wish comes when some of the rows have been copied and every file has been stored."""
+def test_a_cut_that_is_cancelled_at_the_last_moment_leaves_nothing(tiny_chunks: None) -> None:
+    """The wish comes when all rows have been copied and every file has been stored."""
     world = judged_world([[-2, 1, 3, -1, 2]])
     release, queued = start_release(
         project=world.project, actor=world.lead, settings=release_settings({}), now=NOW
@@ -233,15 +232,15 @@ def test_a_cut_that_is_cancelled_between_rows_leaves_nothing(tiny_chunks: None) 
     assert job is not None
     copied = 0
 
-    def cancel_after_some_rows() -> None:
+    def cancel_after_the_rows() -> None:
         nonlocal copied
         copied = ReleaseRow.objects.count()
-        if copied >= 2:
+        if copied == 5:
             Job.objects.filter(pk=job.pk).update(cancel_wanted_at=NOW)
 
     with pytest.raises(JobCancelled):
-        cut_release(job, Progress(job, cancel_after_some_rows))
-    assert copied == 2
+        cut_release(job, Progress(job, cancel_after_the_rows))
+    assert copied == 5
     assert ReleaseRow.objects.count() == ReleaseFile.objects.count() == 0
     folder = f"releases/{world.project.pk}/{release.pk}/{job.attempts}/preference"
     assert default_storage.exists(folder) and default_storage.listdir(folder) == ([], [])

@@ -34,10 +34,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TEXTS = {"README.md", "DATASHEET.md", "croissant.json", "manifest.json"}
 DATA = re.compile(r"(train|test)-\d{5}-of-\d{5}\.(parquet|jsonl\.gz)")
-NOT_YET = (
-    "Error: Labels 'adjudicated' are not available yet; there are: majority, every, mean_strength, dawid_skene, "
-    "reference."
-)
+NO_SUCH_LABELS = "Error: Choose one of: majority, every, mean_strength, dawid_skene, adjudicated, reference."
 Concord = Callable[..., ClickResult]
 
 
@@ -153,8 +150,8 @@ def test_errors_are_one_line(world: World, concord: Concord, tmp_path: Path) -> 
             "Error: --labels, --ties, --min-judgments, --settings and --chat-template belong to --cut.",
         ),
         (
-            ["pull", slug, "--cut", "--labels", "adjudicated"],
-            NOT_YET,
+            ["pull", slug, "--cut", "--labels", "truth"],
+            NO_SUCH_LABELS,
         ),
         (
             ["pull", slug, "--cut", "--format", "csv"],

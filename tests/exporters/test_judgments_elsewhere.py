@@ -22,7 +22,7 @@ from comparisons.models import AgreementReport, Statistic
 from comparisons.selectors import work_judgments
 from comparisons.services.agreement import start_agreement
 from comparisons.services.statistics import start_statistics
-from exporters.snapshot import releasable_judgments
+from exporters.releasable import releasable_judgments
 from exporters.stream import judgments_json
 from tests.annotation.browsing import body, signed_in
 from tests.annotation.judged_lines import line

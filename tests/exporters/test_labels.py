@@ -42,6 +42,23 @@ def test_labels_follow_the_votes(name: str, preferences: tuple[int, ...], expect
     assert [label[:2] for label in labels] == [pytest.approx(label[:2]) for label in expected]
 
 
+@pytest.mark.parametrize(
+    ("decided", "expected"),
+    [
+        (-3, Label(-1.0, 0.0, (10, 11, 12), is_decided=True)),
+        (0, Label(0.0, 0.5, (10, 11, 12), is_decided=True)),
+        (1, Label(1.0, 1.0, (10, 11, 12), is_decided=True)),
+        (None, Label(1 / 3, 2 / 3, (10, 11, 12))),
+    ],
+)
+def test_what_a_reviewer_decided_is_the_label_and_else_the_majority(
+    decided: int | None, expected: Label
+) -> None:
+    [label] = LABELS["adjudicated"](Evidence(votes(-1, 1, 1), None, None, decided))
+    assert label[2:] == expected[2:]
+    assert label[:2] == pytest.approx(expected[:2])
+
+
 def test_reference_ignores_the_votes() -> None:
     assert LABELS["reference"](Evidence(votes(1, 1), -1)) == [Label(-1.0, 0.0, ())]
     assert LABELS["reference"](Evidence(votes(1, 1), None)) == []

@@ -83,7 +83,7 @@ def test_a_form_cuts_a_release_and_its_page_follows_it(world: World, browser: Cl
     [
         ({"train": "50"}, "The shares add up to 0.7; make them 1."),
         ({"version": "latest"}, "and is not &#x27;latest&#x27;"),
-        ({"labels": "adjudicated"}, "adjudicated is not one of the available choices"),
+        ({"labels": "truth"}, "truth is not one of the available choices"),
         ({"batches": "7"}, "7 is not one of the available choices"),
         ({"seed": ""}, "Seed: This field is required"),
         ({"formats": []}, "Formats: This field is required"),

@@ -120,7 +120,6 @@ def test_reference_labels_need_no_judgment() -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"labels": "adjudicated"}, "labels"),
         ({"labels": "best"}, "labels"),
         ({"ties": "soft", "formats": ["unpaired-preference"]}, "ties"),
         ({"ties": "soft", "formats": ["preference", "openai"]}, "ties"),
@@ -167,13 +166,6 @@ def test_a_setting_that_does_not_fit_is_named(body: dict[str, Any], field: str) 
         release_settings(body)
     assert [error.field for error in refusal.value.errors] == [field]
     assert refusal.value.status == 422
-
-
-def test_labels_to_come_name_what_there_is() -> None:
-    with pytest.raises(
-        Refused, match="not available yet; there are: majority, every, mean_strength, dawid_skene, reference"
-    ):
-        release_settings({"labels": "adjudicated"})
 
 
 # Files

@@ -25,8 +25,9 @@ class RewardFormat:
     note = (
         "`margin` is how much better the chosen completion was found: for the labels every and mean_strength in steps "
         "of the protocol's scale (places of a ranking, points of a rating), for majority the votes for it less the "
-        "votes against it, as a share of all. It is 0.0, which changes nothing in the loss, for a tie kept in both "
-        "orders, for labels that came with the data and for revisions: those have no strength."
+        "votes against it, as a share of all, and 1.0 for what a reviewer decided (adjudicated). It is 0.0, which "
+        "changes nothing in the loss, for a tie kept in both orders, for labels that came with the data and for "
+        "revisions: those have no strength."
     )
     refusal = ""
     reads_judgments = False

@@ -21,7 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("project", help="short name of the project")
         parser.add_argument("--version-name", help="name of the release; the next number by default")
         parser.add_argument(
-            "--labels", default="majority", help="majority, every, mean_strength, dawid_skene or reference"
+            "--labels",
+            default="majority",
+            help="majority, every, mean_strength, dawid_skene, adjudicated or reference",
         )
         parser.add_argument("--ties", default="drop", help="drop, soft or both")
         parser.add_argument(

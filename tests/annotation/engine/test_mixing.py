@@ -18,7 +18,7 @@ from annotation.services.people import describe_annotator
 from annotation.services.projects import set_limits
 from annotation.services.returning import release_assignment, sweep_leases
 from comparisons.selectors import criterion_ratings, pairwise_outcomes, work_judgments
-from exporters.snapshot import releasable_judgments
+from exporters.releasable import releasable_judgments
 from tests.annotation.engine.people import MINUTE, add_gold, answer, correction, refuse, take
 from tests.factories import NOW, World
 

@@ -16,7 +16,7 @@ from annotation.services.projects import set_limits
 from annotation.services.returning import release_assignment, sweep_leases
 from annotation.services.training import qualify
 from comparisons.selectors import work_judgments
-from exporters.snapshot import releasable_judgments
+from exporters.releasable import releasable_judgments
 from tests.annotation.engine.people import (
     MINUTE,
     add_gold,
