@@ -2,13 +2,21 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import structlog
 from celery import Celery, Task, bootsteps
 from celery.concurrency import prefork
 from celery.schedules import crontab
-from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.signals import (
+    before_task_publish,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+)
 from kombu.transport import TRANSPORT_ALIASES
 
 from annotation.config.collector import spare_collector
@@ -17,6 +25,7 @@ from annotation.runtime.processes import die_with_parent
 log = structlog.get_logger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.config.settings")
 
+AUTOGROUP = Path("/proc/self/autogroup")
 NICENESS = 10
 """A tenth of the share that a web process gets, and what nobody else wants."""
 
@@ -75,6 +84,20 @@ def _end_with_the_worker(**_: Any) -> None:
 def _give_way(**_: Any) -> None:
     """People at their screens come first: where processors are short, jobs wait."""
     os.nice(NICENESS)
+
+
+@worker_init.connect
+def _load_mathematics(**_: Any) -> None:
+    """Before the pool is forked: each of its processes would take a second of a processor to load it for itself."""
+    import scipy.stats  # noqa: F401
+
+
+@worker_init.connect
+def _give_way_as_a_session(**_: Any) -> None:
+    """Linux may share the processors out among sessions first, and only then among the processes of one. Set once:
+    it takes no second wish within a tenth of a second."""
+    if AUTOGROUP.exists():
+        AUTOGROUP.write_text(str(NICENESS))
 
 
 @worker_process_init.connect

@@ -34,7 +34,9 @@ NIGHTLY_HOUR = 2
 JUDGMENTS_BETWEEN = 100
 """So many judgments that no figure has seen start a run in the day."""
 RESTS = 9
-"""After a run so many times its length pass before the next in the day: a tenth of one worker at most."""
+"""After a run so many times its length pass before the next in the day: a tenth of one worker at most,"""
+REST_LEAST = timedelta(minutes=5)
+"""and this at least."""
 
 
 def start_statistics(*, project: Project, actor: User | None, now: datetime, seed: int = 0) -> Job:
@@ -247,7 +249,8 @@ def enqueue_statistics_of_hundreds(now: datetime) -> None:
         ended_at=last.values("finished_at")[:1],
     )
     is_rested = Q(began_at__isnull=True) | Q(
-        ended_at__lte=now - RESTS * (F("ended_at") - F("began_at")),
+        Q(ended_at__lte=now - RESTS * (F("ended_at") - F("began_at"))),
+        Q(ended_at__lte=now - REST_LEAST),
     )
     for project in projects.filter(is_rested, hundredth__isnull=False):
         start_statistics(project=project, actor=None, now=now)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from annotation.config.celery import NICENESS
+from annotation.config.celery import AUTOGROUP, NICENESS
 from annotation.runtime import up
 from annotation.runtime.errors import RuntimeFault
 from annotation.runtime.processes import is_alive, wait_until_gone
@@ -92,25 +92,29 @@ def test_it_serves_and_tells_others_how_to_find_it(instance: Instance) -> None:
 
 
 def test_jobs_give_way_to_people(instance: Instance) -> None:
-    """Both processes of the worker's pool are nicer than those of the web, which are as nice as their parent."""
+    """Both processes of the worker's pool are nicer than those of the web, and so is their session where Linux shares
+    out by session."""
+    wanted = NICENESS, NICENESS if AUTOGROUP.exists() else 0
     deadline = time.monotonic() + 30
-    while (found := _extra_niceness(instance)) and found["celery"].count(NICENESS) < 2:
+    while (found := _extra_niceness(instance)) and found["celery"].count(wanted) < 2:
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
-    assert set(found["granian"]) == {0}
+    assert set(found["granian"]) == {(0, 0)}
 
 
-def _extra_niceness(instance: Instance) -> dict[str, list[int]]:
-    """What is added to the niceness of this process, of each one that serves or works."""
+def _extra_niceness(instance: Instance) -> dict[str, list[tuple[int, int]]]:
+    """By name of what serves and works: what each process adds to the niceness of this one, and that of its session."""
     assert instance.process is not None
-    found: dict[str, list[int]] = {"celery": [], "granian": []}
+    found: dict[str, list[tuple[int, int]]] = {"celery": [], "granian": []}
     for pid in _descendants(instance.process.pid):
         with suppress(ProcessLookupError, FileNotFoundError):
             words = Path(f"/proc/{pid}/cmdline").read_text()
             extra = os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0)
+            group = Path(f"/proc/{pid}/autogroup")
+            session = int(group.read_text().split()[-1]) if AUTOGROUP.exists() else 0
             for name in found:
                 if name in words:
-                    found[name].append(extra)
+                    found[name].append((extra, session))
     return found
 
 

@@ -188,5 +188,8 @@ def test_a_hundred_new_judgments_start_one_run_after_a_rest() -> None:
         assert queued(10_000) == 1, f"{number} new"
         world.judge(member)
     assert batch.items.count() == 100
+    Job.objects.filter(pk=job.pk).update(finished_at=NOW + timedelta(seconds=1))
+    assert queued(1 + 5 * 60 - 1) == 1, "the last run took a second"
+    Job.objects.filter(pk=job.pk).update(finished_at=NOW + timedelta(seconds=60))
     assert queued(60 + 9 * 60 - 1) == 1, "the last run took a minute"
     assert queued(60 + 9 * 60) == 2
