@@ -8,7 +8,8 @@ and measures on it, one after the other:
     floor        bare psycopg on the same PostgreSQL server, before and after the HTTP runs
     bare Django  GET /healthz through the same web server, by the same generator
     judging      N annotators, zero think time, each N on a fresh project of 10,000 items × 3
-    sizes        one annotator at a time, in a project of 1,000 and one of 1,000,000 items × 2, while no job runs
+    sizes        one annotator at a time, in a project of 1,000 and one of 1,000,000 items × 2, while nothing
+                 else works
 
 Server, PostgreSQL and generator share the machine's cores, as they did when the peer was measured. Exits with
 1 when a call failed, an acknowledged judgment is not there or an invariant is broken, whatever the figures are.
@@ -185,7 +186,7 @@ def measure_sizes(site: Site, large: int) -> list[str]:
     faults: list[str] = []
 
     def measure(where: str, slug: str, token: str) -> None:
-        wait_for_rest(owner)
+        wait_for_rest(site.url("superuser", roles.DATABASE))
         run = run_load(site, project=slug, tokens=[token], seconds=ROUNDS_SECONDS, rounds=ROUNDS)
         rows.append((where, run))
         faults.extend(f"{where}: {error}" for error in run.figures.errors)
@@ -213,17 +214,25 @@ def measure_sizes(site: Site, large: int) -> list[str]:
     return faults
 
 
-def wait_for_rest(owner: str) -> None:
-    """Until no job has run for as long as two sweeps take. Nobody's project gets 900,000 judgments at once, and the
-    figures of so many are computed in the night."""
+BUSY = """
+    SELECT FROM annotation_job WHERE state IN ('queued', 'running')
+    UNION ALL SELECT FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'
+    UNION ALL SELECT FROM annotation_project p WHERE 100 <= (
+        SELECT count(*) FROM annotation_judgment j JOIN annotation_batch b ON b.id = j.batch_id
+        WHERE b.project_id = p.id
+          AND j.id > coalesce((SELECT max(last_judgment) FROM comparisons_statistic WHERE project_id = p.id), 0))
+"""
+
+
+def wait_for_rest(superuser: str) -> None:
+    """Until nothing has worked in the background for as long as two sweeps take, and no figures are due. Nobody's
+    project gets 900,000 judgments at once: vacuuming them and computing their figures is no part of a lease."""
     rested = time.monotonic()
-    with psycopg.connect(owner, autocommit=True) as connection:
+    with psycopg.connect(superuser, autocommit=True) as connection:
         while time.monotonic() < rested + REST_SECONDS:
-            if connection.execute(
-                "SELECT FROM annotation_job WHERE state IN ('queued', 'running')"
-            ).fetchone():
+            if connection.execute(BUSY).fetchone() is not None:
                 rested = time.monotonic()
-            time.sleep(0.5)
+            time.sleep(1)
 
 
 if __name__ == "__main__":
