@@ -7,6 +7,7 @@ import pytest
 
 from annotation.jobs import run_claimed
 from annotation.models import Item, Job
+from exporters import groups
 from exporters.card import settings_words
 from exporters.models import Release
 from exporters.obstacles import CLUSTER_ITEMS_MAX
@@ -57,6 +58,14 @@ def test_a_near_duplicate_stays_with_its_prompt_in_every_selection() -> None:
         for found in (sides(world, seed, clusters="exact") for seed in SEEDS)
     )
     assert 4 < parted < 20
+
+
+def test_a_process_apart_decides_the_same_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world()
+    ask(world, distinct(1), distinct(2), near(distinct(1), "planted"))
+    here = [sides(world, seed) for seed in range(8)]
+    monkeypatch.setattr(groups, "APART_FROM", 1)
+    assert [sides(world, seed) for seed in range(8)] == here
 
 
 def test_a_cut_holds_near_duplicates_on_one_side_and_its_card_says_so() -> None:
