@@ -36,7 +36,7 @@ WORDS_AT_ONCE = 1 << 15
 """Words that are hashed together; so few stay in the processor's cache through all ROWS × BANDS rounds."""
 WORDS_KEPT = 100_000
 """Hashes of words that are remembered."""
-SHINGLES_AT_ONCE = 1 << 20
+SHINGLES_AT_ONCE = 1 << 17
 """Of pairs that are verified together."""
 
 Numbers = npt.NDArray[np.int64]
