@@ -18,9 +18,10 @@ function digitOf(event) {
 /**
  * handlers: {digit(d), letter(l, event), key(event), arrow(step), enter(event), help(), isFresh()}.
  * digit, letter and key (every other one) answer true when they used the key. isFresh: a task was swapped in under 300 ms ago.
+ * Answers a function that takes what was pressed before (early.js).
  */
 export function listen(handlers) {
-  document.addEventListener("keydown", (event) => {
+  const press = (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     const target = event.target;
     const isTyping = target.matches(TYPING);
@@ -62,7 +63,12 @@ export function listen(handlers) {
     } else if (handlers.key(event)) {
       event.preventDefault();
     }
-  });
+  };
+  document.addEventListener("keydown", press);
+  return () => {
+    globalThis.early?.forEach(press);
+    globalThis.early = null;
+  };
 }
 
 /** An open menu has digits of its own. */

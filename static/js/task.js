@@ -228,7 +228,7 @@ const LETTERS = {
   z: () => $("#break-offer:not([hidden]) a")?.click(),
 };
 
-listen({
+const takeEarly = listen({
   digit: (digit) => ask("digit", digit) || answer(digit),
   arrow: step,
   letter: (letter, event) => {
@@ -284,6 +284,7 @@ function shown() {
 }
 
 start();
+takeEarly();
 import("./break_offer.js");
 await load();
 if (waiting().some((entry) => entry.page === judge().dataset.url)) setAnswered(true);

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 from django.conf import settings
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Assignment, Exclusion, Judgment, Membership
 from annotation.services.overlap import set_priorities
@@ -369,6 +369,25 @@ def test_the_theme_is_kept_with_the_account_and_for_strangers(world: World, open
     stranger.goto("/login")
     stranger.get_by_role("button", name="Switch between light and dark").click()
     expect(stranger.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_keys_pressed_before_the_script_listens_are_taken_and_enter_is_not(
+    world: World, open_page: OpenPage
+) -> None:
+    annotator = world.member()
+    page = open_page(annotator.user)
+    held: list[Route] = []
+    page.route("**/js/keys.js", lambda route: held.append(route))
+    start(page, is_scripted=False)
+    for key in ("2", "3", "n", "Enter"):
+        page.keyboard.press(key)
+    assert page.locator("[data-q] input:checked").count() == 0
+    [route] = held
+    route.continue_()
+    expect(page.locator("[data-q] input:checked")).to_have_count(2)
+    expect(page.locator("#note")).to_be_focused()
+    expect(page.locator("#item-h")).to_contain_text(f"Item 1 of {ITEMS}")
+    assert not Judgment.objects.filter(annotator=annotator).exists()
 
 
 def test_keys_that_repeat_or_meet_a_text_do_nothing(world: World, open_page: OpenPage) -> None:
