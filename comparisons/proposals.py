@@ -63,7 +63,10 @@ def _fast(figure: Statistic) -> Proposal | None:
 def _run(figure: Statistic) -> Proposal | None:
     if figure.value is None or figure.p_adjusted is None or figure.p_adjusted >= SURE:
         return None
-    return Proposal("hold", f"The same side {figure.value:.0f} times in a row among {figure.n} answers.")
+    return Proposal(
+        "hold",
+        f"The same answer, as it stood on the screen, {figure.value:.0f} times in a row among {figure.n}.",
+    )
 
 
 def _place(figure: Statistic) -> Proposal | None:

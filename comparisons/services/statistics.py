@@ -99,7 +99,7 @@ def steps_of(project: Project, seed: int, verdicts: list[Verdict], cells: list[C
     groups = groups_in(project)
     everybody = sorted(set(overall.annotators.tolist()) | checked_people(project))
     golds = people.gold_answers(project)
-    repeats = people.repeated_answers(project)
+    repeats = people.repeated_choices(project)
     steps: list[Step] = [
         lambda: agreeing.whole_agreement(overall, OVERALL, bootstrap),
         lambda: agreeing.sliced_agreement(overall, shown, groups, OVERALL, bootstrap),
@@ -108,8 +108,7 @@ def steps_of(project: Project, seed: int, verdicts: list[Verdict], cells: list[C
         lambda: people.shares("gold_accuracy", golds, everybody, "gold answers"),
         lambda: people.shares("repeat_agreement", repeats, everybody, "repeats"),
         lambda: people.drifts(golds, everybody),
-        lambda: people.paces(overall, shown),
-        lambda: people.straight_lines(overall),
+        lambda: people.habits_of_choices(overall, shown),
         lambda: leanings.leanings(overall, seed=seed),
         lambda: leanings.places_by_person(overall),
         lambda: board.strengths(overall, shown),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, Func, QuerySet
 
 from annotation.models import Judgment
 from comparisons.agreement import IndexedRatings, index_ratings
@@ -24,9 +24,9 @@ class Given:
     """R values given to completions on one criterion and one scale, in order of judgment; shape (R,) each.
 
     `values` are ranks from 1, best first, or points. `models` points into `names`, sorted; NOTHING where none is named.
-    `is_placed` is False only where a protocol asks for the best few and this completion is not among them. `scale` has
-    shape (V,): every value that could have been given. `can_tie`: two
-    completions may have one rank.
+    `places` are those on the screen, from 1. `seconds` is NaN where no time was sent. `is_placed` is False only where a
+    protocol asks for the best few and this completion is not among them. `scale` has shape (V,): every value that could
+    have been given. `can_tie`: two completions may have one rank.
     """
 
     judgments: IntArray
@@ -38,6 +38,8 @@ class Given:
     batches: IntArray
     languages: npt.NDArray[Any]
     guidelines: IntArray
+    places: IntArray
+    seconds: npt.NDArray[np.float64]
     is_placed: npt.NDArray[np.bool_]
     scale: IntArray
     names: tuple[str, ...]
@@ -54,6 +56,33 @@ class Given:
 
     def tabler(self) -> Tabler:
         return tabler(self.completions, self.items, self.values, self.scale)
+
+    def by_judgment(self) -> ByJudgment:
+        order = np.lexsort((self.places, self.judgments))
+        starts = np.flatnonzero(np.diff(self.judgments[order], prepend=NOTHING) != 0)
+        numbers: dict[tuple[int, ...], int] = {}
+        parts = np.split(self.values[order], starts[1:]) if len(starts) else []
+        answers = [numbers.setdefault(tuple(part.tolist()), len(numbers)) for part in parts]
+        first = order[starts]
+        return ByJudgment(
+            items=self.items[first],
+            annotators=self.annotators[first],
+            seconds=self.seconds[first],
+            answers=np.array(answers, dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class ByJudgment:
+    """J judgments, each as it lay before its annotator, in order of judgment; shape (J,) each.
+
+    `answers`: a number for what was given from the first place of the screen to the last; what is alike has one number.
+    """
+
+    items: IntArray
+    annotators: IntArray
+    seconds: npt.NDArray[np.float64]
+    answers: IntArray
 
 
 def ranks_given(judgments: QuerySet[Judgment], criterion: str, names: tuple[str, ...]) -> Given:
@@ -100,6 +129,10 @@ def _read(
             "batches": "judgment__batch__number",
             "guidelines": "judgment__guideline__number",
             "top": "criterion__protocol__top",
+            "places": Func(
+                F("judgment__display_order"), F("completion__position"), function="array_position"
+            ),
         },
+        {"seconds": "judgment__active_seconds"},
         short={"languages": "judgment__item__language"},
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
-from django.db.models import F
+import numpy.typing as npt
+from django.db.models import F, QuerySet
 
 from annotation.models import Judgment, Project
 from comparisons.models import PairwiseAnswer
 from comparisons.quality import Share, is_too_fast, longest_run, watch_accuracy, wilson_share
 from comparisons.studies.data import OVERALL, Choices, by_person
 from comparisons.studies.figures import Figure
-from comparisons.studies.shown import Shown
+from comparisons.studies.given import ByJudgment
+from comparisons.studies.shown import Shown, characters_of_items
 
 SURPRISING = 0.001
 """A longest run whose chance is below this is told of, after it is counted for every person looked at."""
@@ -50,34 +53,61 @@ def gold_answers(project: Project) -> dict[int, list[bool]]:
     return dict(found)
 
 
-def repeated_answers(project: Project) -> dict[int, list[bool]]:
-    """Annotator → whether the overall preference was on the same side both times an item was shown, oldest first."""
-    overall = PairwiseAnswer.objects.filter(criterion__key=OVERALL, turn__isnull=True)
+Values = Mapping[int, int | None]
+"""What an answer is about (a completion or a criterion) → what was answered."""
+Answer = tuple[int, int, int]
+"""(annotator, slot, criterion)"""
+
+
+def repeats_alike(
+    project: Project,
+    answers: QuerySet[Any],
+    value: str,
+    *,
+    about: str,
+    is_alike: Callable[[Values, Values], bool],
+) -> dict[int, list[bool]]:
+    """Annotator → whether both answers to an item that was shown twice are alike, oldest first.
+
+    `answers` holds the typed answers to one criterion; `value` and `about` name their columns.
+    """
     repeats = Judgment.objects.current().filter(batch__project=project, assignment__purpose="repeat")
-    again = list(
-        overall.filter(judgment__in=repeats)
-        .order_by("judgment__created_at", "judgment_id")
-        .values_list(
-            "judgment__annotator_id", "judgment__assignment__repeats_id", "criterion_id", "preference"
-        )
-    )
+    again = _gathered(answers.filter(judgment__in=repeats), "judgment__assignment__repeats_id", about, value)
     # Two short queries: one that joins both times has ten tables, and its plan is a matter of luck.
-    firsts = overall.filter(
-        judgment__assignment__in={slot for _, slot, *_ in again},
+    firsts = answers.filter(
+        judgment__assignment__in={slot for _, slot, _ in again},
         judgment__state="accepted",
         judgment__superseded_by__isnull=True,
     )
-    before = {
-        (slot, criterion): preference
-        for slot, criterion, preference in firsts.values_list(
-            "judgment__assignment_id", "criterion_id", "preference"
-        )
-    }
+    before = _gathered(firsts, "judgment__assignment_id", about, value)
     found: dict[int, list[bool]] = defaultdict(list)
-    for annotator, slot, criterion, preference in again:
-        if slot is not None and (slot, criterion) in before:
-            found[annotator].append(np.sign(preference) == np.sign(before[slot, criterion]))
+    for key, values in again.items():
+        if key in before:
+            found[key[0]].append(is_alike(before[key], values))
     return dict(found)
+
+
+def _gathered(
+    answers: QuerySet[Any], slot: str, about: str, value: str
+) -> dict[Answer, dict[int, int | None]]:
+    rows = answers.order_by("judgment__created_at", "judgment_id")
+    columns = ("judgment__annotator_id", slot, "criterion_id", about, value)
+    found: dict[Answer, dict[int, int | None]] = {}
+    for annotator, slot_id, criterion, key, given in rows.values_list(*columns):
+        found.setdefault((annotator, slot_id, criterion), {})[key] = given
+    return found
+
+
+def repeated_choices(project: Project) -> dict[int, list[bool]]:
+    """Whether the overall preference was on the same side both times."""
+    overall = PairwiseAnswer.objects.filter(criterion__key=OVERALL, turn__isnull=True)
+    return repeats_alike(project, overall, "preference", about="criterion_id", is_alike=_on_one_side)
+
+
+def _on_one_side(before: Values, after: Values) -> bool:
+    return [np.sign(value or 0) for value in before.values()] == [
+        np.sign(value or 0) for value in after.values()
+    ]
 
 
 def shares(name: str, answers: dict[int, list[bool]], people: Iterable[int], counted: str) -> list[Figure]:
@@ -106,35 +136,60 @@ def drifts(answers: dict[int, list[bool]], people: Iterable[int]) -> list[Figure
     return figures
 
 
-def paces(choices: Choices, shown: Shown) -> list[Figure]:
-    """The share of each person's answers that came before anybody could have read the responses."""
-    characters = shown.characters[shown.rows(choices.items)].sum(axis=1)
+def paces(
+    annotators: npt.NDArray[np.int64], seconds: npt.NDArray[np.float64], characters: npt.NDArray[np.int64]
+) -> list[Figure]:
+    """The share of each person's judgments that came before anybody could have read the responses; shape (J,) each."""
     figures = []
-    for person, rows in by_person(choices.annotators):
-        timed = rows[~np.isnan(choices.seconds[rows])]
-        fast = is_too_fast(choices.seconds[timed], characters[timed])
+    for person, rows in by_person(annotators):
+        timed = rows[~np.isnan(seconds[rows])]
+        fast = is_too_fast(seconds[timed], characters[timed])
         share = wilson_share(int(fast.sum()), len(fast), what="timed answers")
         figures.append(_share_figure("too_fast", share, person, "timed answers"))
     return figures
 
 
-def straight_lines(choices: Choices) -> list[Figure]:
-    """How many times in a row each person chose the same side of the screen at most, with its chance."""
-    people = by_person(choices.annotators)
-    sides = choices.sides
+def straight_lines(
+    annotators: npt.NDArray[np.int64], answers: npt.NDArray[np.int64], what: str
+) -> list[Figure]:
+    """How many times in a row each person answered the same at most, as it stood on the screen, with its chance; shape
+    (J,) each, in order of judgment. `what` names what is the same."""
+    people = by_person(annotators)
     figures = []
     for person, rows in people:
-        run = longest_run(sides[rows].tolist())
+        run = longest_run(answers[rows].tolist())
         adjusted = None if run.chance is None else min(run.chance * len(people), 1.0)
         figures.append(
             Figure(
                 family="person", name="longest_run", annotator_id=person, n=run.n, counted="answers",
                 value=None if run.reason else float(run.length), reason=run.reason or "",
                 p_adjusted=adjusted,
-                method="longest run of one side; chance under a free order, times the people looked at",
+                method=f"longest run of {what}; chance under a free order, times the people looked at",
             )
         )  # fmt: skip
     return figures
+
+
+def habits_of_choices(choices: Choices, shown: Shown) -> list[Figure]:
+    characters = shown.characters[shown.rows(choices.items)].sum(axis=1)
+    return [
+        *paces(choices.annotators, choices.seconds, characters),
+        *straight_lines(choices.annotators, choices.sides, "one side"),
+    ]
+
+
+def habits(
+    project: Project, by_judgment: ByJudgment, repeats: dict[int, list[bool]], what: str
+) -> list[Figure]:
+    """Of rankings and ratings: repeats, pace and straight lines. `what`: as in `straight_lines`."""
+    items, characters = characters_of_items(project)
+    shown = characters[np.searchsorted(items, by_judgment.items)]
+    everybody = sorted({*np.unique(by_judgment.annotators).tolist(), *repeats})
+    return [
+        *shares("repeat_agreement", repeats, everybody, "repeats"),
+        *paces(by_judgment.annotators, by_judgment.seconds, shown),
+        *straight_lines(by_judgment.annotators, by_judgment.answers, what),
+    ]
 
 
 def _share_figure(name: str, share: Share, person: int, counted: str) -> Figure:

@@ -20,6 +20,8 @@ from comparisons.agreement import (
     krippendorff_alpha,
     tabulate_ratings,
 )
+from comparisons.models import RankingAnswer
+from comparisons.studies import people
 from comparisons.studies.agreeing import METHOD, alphas_of_parts, figure, people_in
 from comparisons.studies.board import MODELS_MIN, NOT_CONVERGED, TOO_FEW_MODELS, board
 from comparisons.studies.columns import NOTHING
@@ -82,6 +84,19 @@ def ranked_people(given: Given, criterion: str, bootstrap: Bootstrap) -> list[Fi
     return people_in(given.ratings(), criterion, bootstrap, weights="ordinal", level="ordinal")
 
 
+def ranked_habits(project: Project, given: Given) -> list[Figure]:
+    """Repeats, pace and straight lines of each person. A repeat is alike where the same completions come first."""
+    answers = RankingAnswer.objects.filter(criterion__key=OVERALL)
+    repeats = people.repeats_alike(project, answers, "rank", about="completion_id", is_alike=_have_one_best)
+    return people.habits(project, given.by_judgment(), repeats, "one order of the places on the screen")
+
+
+def _have_one_best(before: people.Values, after: people.Values) -> bool:
+    return {key for key, rank in before.items() if rank == 1} == {
+        key for key, rank in after.items() if rank == 1
+    }
+
+
 def ranked_models(given: Given, criterion: str) -> list[Figure]:
     """Log-strength of each model, mean 0, with its own interval; one figure with a reason where nothing can be said."""
     table = rankings_of_models(given)
@@ -124,5 +139,6 @@ def ranked_steps(
         if key == OVERALL:
             steps.append(partial(ranked_parts, given, groups, key, bootstrap))
             steps.append(partial(ranked_people, given, key, bootstrap))
+            steps.append(partial(ranked_habits, project, given))
         steps.append(partial(ranked_models, given, key))
     return steps

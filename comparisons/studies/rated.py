@@ -18,6 +18,8 @@ from comparisons.agreement import (
 )
 from comparisons.agreement.icc import Form
 from comparisons.agreement.resampling import percentile_interval, resample_sums, sums_by_item
+from comparisons.models import RatingAnswer
+from comparisons.studies import people
 from comparisons.studies.agreeing import METHOD, alphas_of_parts, figure, people_in
 from comparisons.studies.columns import NOTHING
 from comparisons.studies.data import OVERALL
@@ -27,6 +29,8 @@ from comparisons.studies.parts import Groups, groups_in, parts_of
 from comparisons.studies.shown import model_names
 
 MEAN_METHOD = "mean of all ratings; percentile bootstrap over items"
+REPEAT_TOLERANCE = 1
+"""Points that a repeat may differ by and be alike."""
 DESIGN: dict[Form, str] = {
     "1,1": "one rating, each unit with people of its own",
     "2,1": "one rating, the same people on every unit",
@@ -63,6 +67,22 @@ def rated_parts(given: Given, groups: Groups, criterion: str, bootstrap: Bootstr
 def rated_people(given: Given, criterion: str, bootstrap: Bootstrap) -> list[Figure]:
     """Agreement falls with the square of the distance, as in α of numbers."""
     return people_in(given.ratings(), criterion, bootstrap, weights="quadratic", level="interval")
+
+
+def rated_habits(project: Project, given: Given) -> list[Figure]:
+    """Repeats, pace and straight lines of each person. A repeat is alike where no completion moved by more than one
+    point."""
+    answers = RatingAnswer.objects.filter(criterion__key=OVERALL)
+    repeats = people.repeats_alike(project, answers, "value", about="completion_id", is_alike=_are_near)
+    return people.habits(project, given.by_judgment(), repeats, "the same points from place to place")
+
+
+def _are_near(before: people.Values, after: people.Values) -> bool:
+    """None is "not applicable", which is near to itself only."""
+    pairs = [(before.get(key), value) for key, value in after.items()]
+    return before.keys() == after.keys() and all(
+        a == b if a is None or b is None else abs(a - b) <= REPEAT_TOLERANCE for a, b in pairs
+    )
 
 
 def rated_models(given: Given, criterion: str, bootstrap: Bootstrap) -> list[Figure]:
@@ -130,5 +150,6 @@ def rated_steps(
         if key == OVERALL:
             steps.append(partial(rated_parts, given, groups, key, bootstrap))
             steps.append(partial(rated_people, given, key, bootstrap))
+            steps.append(partial(rated_habits, project, given))
         steps.append(partial(rated_models, given, key, bootstrap))
     return steps

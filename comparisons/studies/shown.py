@@ -40,6 +40,15 @@ class Shown:
         return index.astype(np.int64), tuple(names)
 
 
+def characters_of_items(project: Project) -> tuple[IntArray, IntArray]:
+    """(items, characters of all their completions), shape (I,) each; items are sorted."""
+    rows = Completion.objects.filter(item__project=project).order_by("item_id", "position")
+    read = read_columns(rows, {"item": "item_id", "characters": spoken_characters("messages")})
+    items, row = np.unique(read["item"], return_inverse=True)
+    sums = np.bincount(row, weights=np.maximum(read["characters"], 0), minlength=len(items))
+    return items, sums.astype(np.int64)
+
+
 def model_names(project: Project) -> tuple[str, ...]:
     """Of all completions that name one, sorted."""
     named = Completion.objects.filter(item__project=project).exclude(model="")

@@ -200,7 +200,8 @@ def test_unnamed_and_doubled_models_say_nothing_of_models() -> None:
     ranks, zeros = np.array([2, 1, 3, 1, 2, 3, 1, 2, 2]), np.zeros(9, dtype=np.int64)
     given = Given(
         judgments=judgments, items=judgments, annotators=zeros, completions=np.arange(9), values=ranks,
-        models=models, batches=zeros, languages=zeros.astype(str), guidelines=zeros,
+        models=models, batches=zeros, languages=zeros.astype(str), guidelines=zeros, places=zeros,
+            seconds=np.full(9, np.nan),
         is_placed=np.array([True] * 7 + [False] * 2), scale=np.arange(1, 4), names=("a", "b", "c"), can_tie=True,
     )  # fmt: skip
     table = rankings_of_models(given)
