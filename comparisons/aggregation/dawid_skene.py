@@ -5,13 +5,16 @@ Applied Statistics 28 (1979), 20–28. An item is of class j with probability p_
 with probability π^a_jl, independently of the others. The equations below are theirs.
 
 EM starts from the shares of the judgments (3.1), which also fixes which class is which. It goes uphill to the
-nearest maximum; another one may be higher.
+nearest maximum; another one may be higher. Its steps become short long before it is there, so each two of them are
+drawn out into one (R. Varadhan and C. Roland, *Simple and Globally Convergent Methods for Accelerating the Convergence
+of Any EM Algorithm*, Scandinavian Journal of Statistics 35 (2008) 335–353, scheme S3), where that leads higher up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from math import sqrt
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -68,7 +71,8 @@ def fit_dawid_skene(
 
     ``form="one_coin"`` gives each person one accuracy, with errors spread evenly over the other classes.
     ``smoothing`` ≥ 0 is added to every expected count (a Dirichlet prior with 1 + smoothing); 0 is the
-    paper's maximum likelihood. EM stops once the log-posterior changes by less than ``tolerance`` of its size.
+    paper's maximum likelihood. It ends once a step of EM changes the log-posterior by less than ``tolerance`` of its
+    size; an iteration is one such step and one that is drawn out.
 
     Raises ValueError for a negative smoothing, a tolerance that is not positive, or no iteration.
     """
@@ -83,20 +87,16 @@ def fit_dawid_skene(
     counts, judged = table.counts, np.asarray(table.counts.sum(axis=1))
     shares = np.full(counts.shape, 1 / table.class_count)
     np.divide(counts, judged[:, np.newaxis], out=shares, where=judged[:, np.newaxis] > 0)
-    incidence, previous, converged, iterations = table.incidence, -np.inf, False, 0
-    by_item = incidence.T.tocsr()
-    while True:
-        # An item that nobody judged says nothing about how frequent the classes are.
-        prior = _normalise(shares[judged > 0].sum(axis=0) + smoothing)
-        confusion = _error_rates(incidence, shares, table, form, smoothing)
-        shares, likelihood = _expected_classes(by_item, prior, confusion)
-        posterior = likelihood + _log_prior(prior, confusion, table.annotators, form, smoothing)
-        if abs(posterior - previous) <= tolerance * abs(posterior):
-            converged = True
-            break
-        if iterations == max_iterations:
-            break
-        previous, iterations = posterior, iterations + 1
+    model = _Model(table, judged > 0, form, smoothing)
+    at, converged, iterations = model.look(model.parameters(shares)), False, 0
+    while not converged and iterations < max_iterations:
+        step = model.look(at.next)
+        converged = abs(step.log_posterior - at.log_posterior) <= tolerance * abs(step.log_posterior)
+        if not converged:
+            iterations += 1
+            leap = model.look(drawn_out(at.parameters, at.next, step.next))
+            step = leap if leap.log_posterior > step.log_posterior else step
+        at = step
 
     warnings = find_cautions(table)
     if not converged:
@@ -104,10 +104,62 @@ def fit_dawid_skene(
             f"EM did not converge in {max_iterations} iterations; the numbers are provisional.",
             *warnings,
         )
+    prior, confusion = at.parameters
     return DawidSkeneResult(
-        shares, confusion, prior, likelihood, posterior, iterations, converged, None, warnings,
+        at.shares, confusion, prior, at.log_likelihood, at.log_posterior, iterations, converged, None, warnings,
         form, smoothing, tolerance, max_iterations,
     )  # fmt: skip
+
+
+Parameters = tuple[FloatArray, FloatArray]
+"""The prior of the classes, shape (K,), and the confusion matrices, shape (A, K, K)."""
+LEAST_SHARE = 0.01
+
+
+class _Point(NamedTuple):
+    """Parameters, what is expected of the items under them, how likely they are, and what EM makes of them."""
+
+    parameters: Parameters
+    shares: FloatArray
+    log_likelihood: float
+    log_posterior: float
+    next: Parameters
+
+
+class _Model:
+    def __init__(self, table: JudgmentTable, is_judged: Any, form: Form, smoothing: float) -> None:
+        self.table, self.is_judged, self.form, self.smoothing = table, is_judged, form, smoothing
+        self.incidence = table.incidence
+        self.by_item = self.incidence.T.tocsr()
+        self.people = np.flatnonzero(np.bincount(table.annotators, minlength=table.annotator_count))
+
+    def look(self, parameters: Parameters) -> _Point:
+        prior, confusion = parameters
+        shares, likelihood = _expected_classes(self.by_item, prior, confusion)
+        posterior = likelihood + _log_prior(prior, confusion[self.people], self.form, self.smoothing)
+        return _Point(parameters, shares, likelihood, posterior, self.parameters(shares))
+
+    def parameters(self, shares: FloatArray) -> Parameters:
+        """The most likely ones under what is expected of the items."""
+        # An item that nobody judged says nothing about how frequent the classes are.
+        prior = _normalise(shares[self.is_judged].sum(axis=0) + self.smoothing)
+        return prior, _error_rates(self.incidence, shares, self.table, self.form, self.smoothing)
+
+
+def drawn_out(start: Parameters, once: Parameters, twice: Parameters) -> Parameters:
+    """Where two steps of EM would lead if they went on as they began (Varadhan and Roland, eq. 6 with S3)."""
+    steps = [b - a for a, b in zip(start, once, strict=True)]
+    bends = [c - 2 * b + a for a, b, c in zip(start, once, twice, strict=True)]
+    bend = sqrt(sum(float((part**2).sum()) for part in bends))
+    if bend == 0:
+        return twice
+    length = max(1.0, sqrt(sum(float((part**2).sum()) for part in steps)) / bend)
+    prior, confusion = (
+        # EM never comes back from a probability of 0, so none is taken far below where EM itself has it.
+        _normalise(np.maximum(a + 2 * length * step + length**2 * turn, LEAST_SHARE * c))
+        for a, step, turn, c in zip(start, steps, bends, twice, strict=True)
+    )
+    return prior, confusion
 
 
 def _expected_classes(
@@ -140,13 +192,10 @@ def _error_rates(
     return np.where(one, scalar, (1 - scalar) / (k - 1))
 
 
-def _log_prior(
-    prior: FloatArray, confusion: FloatArray, annotators: Any, form: Form, smoothing: float
-) -> float:
-    """Log-density of the Dirichlet priors without its constant; only people with judgments count."""
+def _log_prior(prior: FloatArray, used: FloatArray, form: Form, smoothing: float) -> float:
+    """Log-density of the Dirichlet priors without its constant; `used` holds the matrices of people with judgments."""
     if smoothing == 0:
         return 0.0
-    used = confusion[np.unique(annotators)]
     if form == "one_coin":
         used = np.stack([used[:, 0, 0], 1 - used[:, 0, 0]])
     logs = np.log(np.maximum(used, TINY)).sum() + np.log(np.maximum(prior, TINY)).sum()

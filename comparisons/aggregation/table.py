@@ -49,7 +49,9 @@ class JudgmentTable:
     @property
     def people_per_item(self) -> IntArray:
         """How many different annotators judged each item, shape (I,)."""
-        seen = np.unique(self.items * self.annotator_count + self.annotators)
+        # Sorted, not `np.unique`, which hashes: of so many different numbers that takes ten times as long.
+        pairs = np.sort(self.items * self.annotator_count + self.annotators)
+        seen = pairs[np.diff(pairs, prepend=-1) != 0]
         return np.bincount(seen // max(self.annotator_count, 1), minlength=self.item_count).astype(np.int64)
 
     def take(self, chosen: npt.NDArray[Any]) -> JudgmentTable:
