@@ -5,19 +5,25 @@ learn its address through the environment. A DATABASE_URL that is already set is
 named here and not in pyproject.toml, so that they are read only once the cluster is there.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from annotation.runtime import postgres, roles
 
 ROOT = Path(__file__).resolve().parents[1]
 CLUSTER = pytest.StashKey[postgres.Cluster]()
+TEMPLATE_LOCK = "CONCORD_TEST_TEMPLATE_LOCK"
+"""The variable with the path of the lock below; set where the cluster is ours."""
 TIERS = ("browser", "data", "trl", "gettext")
 
 
@@ -39,6 +45,7 @@ def _start_cluster(config: pytest.Config) -> str:
     for database in (template, cluster.url(postgres.SUPERUSER, cluster.password, roles.DATABASE)):
         roles.install_queue(database, user=roles.OWNER)
     os.environ["VAR"] = str(cluster.home / "var")
+    os.environ[TEMPLATE_LOCK] = str(cluster.home / "template.lock")
     return cluster.url(roles.OWNER, password, roles.DATABASE)
 
 
@@ -59,13 +66,44 @@ def pytest_configure(config: pytest.Config) -> None:
     django.setup()
 
 
-SLOW_FIRST = ("tests/faults/", "tests/e2e/")
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """The database of each process is a copy of one that was migrated once, which takes a core half a minute."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    if TEMPLATE_LOCK not in os.environ:
+        return
+    with Path(os.environ[TEMPLATE_LOCK]).open("a+") as lock, django_db_blocker.unblock():
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not lock.seek(0, os.SEEK_END):
+            call_command("migrate", verbosity=0)
+            connection.close()  # a database that somebody is connected to cannot be copied
+            lock.write("migrated")
+    connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
+
+
+FAULTS = "tests/faults/"
+SLOW_FIRST = (FAULTS, "tests/e2e/")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for servers and browsers comes first, so that it does not run alone at the end."""
     items.sort(key=lambda item: not item.nodeid.startswith(SLOW_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """All faults go to one process, since each process that has some begins an instance: half a minute of a core."""
+    return FaultsTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class FaultsTogether(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return FAULTS if nodeid.startswith(FAULTS) else super()._split_scope(nodeid)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

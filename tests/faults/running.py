@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -32,7 +31,7 @@ T = TypeVar("T")
 LEAD = "lead@example.org"
 PATIENCE_SECONDS = 120.0
 SWEEP_PATIENCE = timedelta(minutes=1)
-PREPARED_PROJECTS, PREPARED_PEOPLE = 14, 12
+PREPARED_PROJECTS, PREPARED_PEOPLE = 24, 12
 PREPARE = """
 import json
 from django.utils import timezone
@@ -90,16 +89,6 @@ class Running(Instance):
         self._prepared = json.loads(
             self.manage("shell", "-v", "0", "-c", PREPARE.format(slugs, PREPARED_PEOPLE))
         )
-
-    def keep(self, file: Path) -> None:
-        """Write down what `begin` made, for instances that begin as copies of this one."""
-        file.write_text(json.dumps([self.lead_token, self.projects, self._prepared]))
-
-    def begin_as(self, var: Path, kept: Path) -> None:
-        """Begin with a copy of `var`, the folder of an instance that has stopped, and what it kept."""
-        shutil.copytree(var, self.var, symlinks=True)
-        self.lead_token, self.projects, self._prepared = json.loads(kept.read_text())
-        self.start(demo=False)
 
     def _new_project(self) -> str:
         self.projects += 1
