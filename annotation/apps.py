@@ -19,8 +19,11 @@ class AnnotationConfig(AppConfig):
         from annotation.services.calls import forget_calls
         from annotation.services.drafts import forget_drafts
         from annotation.services.import_job import fail_abandoned_imports, run_import
+        from annotation.services.notices import JOB_KIND as NOTICES
+        from annotation.services.notices import run_notices_job
 
         register_job(JOB_KIND, run_import)
+        register_job(NOTICES, run_notices_job)
         register_job(nightly.JOB_KIND, nightly.check_invariants)
         periodic_checks.register("abandoned imports", fail_abandoned_imports)
         periodic_checks.register("remembered calls", forget_calls)

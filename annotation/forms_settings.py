@@ -54,6 +54,12 @@ class SettingsForm(ConsoleForm):
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
 
+    wants_mail = forms.BooleanField(
+        label=_("Write to me when there is work again"),
+        required=False,
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
+    )
+
     def __init__(self, data: Any = None, *, user: User) -> None:
         initial = {
             "theme": user.theme,
@@ -61,8 +67,11 @@ class SettingsForm(ConsoleForm):
             "language": user.language,
             "has_single_keys": user.has_single_keys,
             "shows_pay": not user.hides_pay,
+            "wants_mail": user.wants_mail,
         }
         super().__init__(data, initial=initial)
+        if not settings.SENDS_MAIL:
+            del self.fields["wants_mail"]
         for name, choices in (("theme", User.Theme.choices), ("motion", User.Motion.choices)):
             self.fields[name].choices = [(value, gettext(words)) for value, words in choices]  # type: ignore[attr-defined]
         for command, words in COMMANDS.items():
@@ -84,5 +93,6 @@ class SettingsForm(ConsoleForm):
             "motion": data["motion"],
             "has_single_keys": data["has_single_keys"],
             "hides_pay": not data["shows_pay"],
+            "wants_mail": data.get("wants_mail"),
             "keymap": {command: data[f"key_{command}"] for command in COMMANDS},
         }

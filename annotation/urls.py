@@ -11,6 +11,7 @@ urlpatterns = [
     path("logout", session.logout, name="logout"),
     path("theme", session.theme, name="theme"),
     path("single-keys", session.single_keys, name="single_keys"),
+    path("mail-wish", session.mail_wish, name="mail_wish"),
     path("pay-visibility", session.pay_visibility, name="pay_visibility"),
     path("csp-report", session.csp_report, name="csp_report"),
     path("projects/<slug:slug>/guide", annotator.guide, name="guide"),

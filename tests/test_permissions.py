@@ -87,6 +87,7 @@ PAGES: dict[str, list[Row]] = {
     "home": [Row("GET", SIGNED_IN)],
     "single_keys": [Row("POST", SIGNED_IN)],
     "pay_visibility": [Row("POST", SIGNED_IN)],
+    "mail_wish": [Row("POST", SIGNED_IN)],
     "guide": [Row("GET", MEMBERS), Row("POST", JUDGES)],
     "work": [Row("GET", JUDGES)],
     "quality": [Row("GET", JUDGES)],

@@ -8,6 +8,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -98,11 +99,39 @@ def _file_storage() -> dict[str, Any]:
     }
 
 
+def _mail_server() -> SplitResult | None:
+    """CONCORD_MAIL_URL: smtp://user:password@host:587, encrypted by STARTTLS unless on this machine, or smtps://…."""
+    if not os.environ.get("CONCORD_MAIL_URL"):
+        return None
+    url = urlsplit(os.environ["CONCORD_MAIL_URL"])
+    if url.scheme not in ("smtp", "smtps") or not url.hostname:
+        raise ImproperlyConfigured("CONCORD_MAIL_URL is smtp://user:password@host:587 or smtps://….")
+    for needed in ("CONCORD_MAIL_FROM", "CONCORD_URL"):
+        if not os.environ.get(needed):
+            raise ImproperlyConfigured(
+                f"CONCORD_MAIL_URL needs {needed} beside it (docs/how-to/send-mail.md)."
+            )
+    return url
+
+
 SECRET_KEY = _secret_key()
 METRICS_TOKEN = _metrics_token()  # without one /metrics is not there
 DEBUG = False
 # Set when a reverse proxy ends TLS in front of us and passes X-Forwarded-Proto on.
 HTTPS = os.environ.get("CONCORD_HTTPS", "0") == "1"
+MAIL_SERVER = _mail_server()
+SENDS_MAIL = MAIL_SERVER is not None
+if MAIL_SERVER is not None:
+    EMAIL_HOST = MAIL_SERVER.hostname
+    EMAIL_USE_SSL = MAIL_SERVER.scheme == "smtps"
+    EMAIL_USE_TLS = not EMAIL_USE_SSL and EMAIL_HOST not in ("127.0.0.1", "localhost")
+    EMAIL_PORT = MAIL_SERVER.port or (465 if EMAIL_USE_SSL else 587)
+    EMAIL_HOST_USER = unquote(MAIL_SERVER.username or "")
+    EMAIL_HOST_PASSWORD = unquote(MAIL_SERVER.password or "")
+    EMAIL_TIMEOUT = 20
+    DEFAULT_FROM_EMAIL = os.environ["CONCORD_MAIL_FROM"]
+# Where people reach the pages: for links in mail.
+SITE_URL = os.environ.get("CONCORD_URL", "").rstrip("/")
 ALLOWED_HOSTS = _list("CONCORD_HOSTS", "127.0.0.1,localhost,[::1]")
 
 INSTALLED_APPS = [

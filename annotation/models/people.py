@@ -55,6 +55,10 @@ class User(AbstractBaseUser):
     """Of the pages for annotators; docs/how-to/add-a-language.md says how another one comes in."""
     hides_pay = models.BooleanField(default=False)
     """Whether pages leave out money and working time."""
+    wants_mail = models.BooleanField(default=False, db_default=False)
+    """Whether to write to them when a batch opens; asked only where the instance sends mail."""
+    told_at = models.DateTimeField(null=True, editable=False)
+    """When they were written to last."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = UserManager()

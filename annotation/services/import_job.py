@@ -25,6 +25,7 @@ from annotation.models import Assignment, Batch, Completion, Criterion, GoldAnsw
 from annotation.services.batches import JOB_KIND
 from annotation.services.copying import copy_rows, json_text, new_ids
 from annotation.services.imported_judgments import ProjectCheck, store_judgments
+from annotation.services.notices import announce_batch
 from annotation.services.overlap import pool_of
 
 ERRORS_KEPT = 200
@@ -137,6 +138,7 @@ def _import(job: Job, progress: Progress) -> None:
             else:
                 Batch.objects.filter(pk=batch.pk).update(state=Batch.State.OPEN)
                 _audit(job, batch, "batch.opened", now, found)
+                announce_batch(batch=batch, actor=job.created_by, now=now)
             _conclude(job, result=found.as_dict() | {"batch": batch.number})
 
 

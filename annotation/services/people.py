@@ -214,6 +214,7 @@ def set_preferences(
     language: str | None = None,
     keymap: Mapping[str, str] | None = None,
     hides_pay: bool | None = None,
+    wants_mail: bool | None = None,
 ) -> None:
     """How the pages look and react for this person; what is None stays. Nobody else's business, so not audited.
 
@@ -227,6 +228,7 @@ def set_preferences(
         "language": language,
         "keymap": None if keymap is None else checked_keymap(keymap),
         "hides_pay": hides_pay,
+        "wants_mail": wants_mail,
     }
     if theme is not None and theme not in User.Theme.values:
         raise Refused(f"The themes are {', '.join(User.Theme.values)}.", field="theme")

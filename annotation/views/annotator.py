@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -74,6 +75,7 @@ def home(request: SignedInRequest) -> HttpResponseBase:
         "projects": list(others.order_by("name")),
         "week": earned_this_week(request.user, now) if desks else None,
         "hides_pay": request.user.hides_pay,
+        "sends_mail": settings.SENDS_MAIL,
     }
     template = "annotation/_home.html" if request.htmx else "annotation/home.html"
     response = render(request, template, context)

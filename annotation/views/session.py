@@ -147,6 +147,14 @@ def pay_visibility(request: SignedInRequest) -> HttpResponseBase:
     return answer_wish(request)
 
 
+@require_POST
+@signed_in
+def mail_wish(request: SignedInRequest) -> HttpResponseBase:
+    """Write to this person when there is work again, or no longer."""
+    set_preferences(user=request.user, wants_mail="on" in request.POST)
+    return answer_wish(request)
+
+
 @csrf_exempt
 @require_POST
 def csp_report(request: HttpRequest) -> HttpResponse:
