@@ -217,16 +217,12 @@ def measure_sizes(site: Site, large: int) -> list[str]:
 BUSY = """
     SELECT FROM annotation_job WHERE state IN ('queued', 'running')
     UNION ALL SELECT FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'
-    UNION ALL SELECT FROM annotation_project p WHERE 100 <= (
-        SELECT count(*) FROM annotation_judgment j JOIN annotation_batch b ON b.id = j.batch_id
-        WHERE b.project_id = p.id
-          AND j.id > coalesce((SELECT max(last_judgment) FROM comparisons_statistic WHERE project_id = p.id), 0))
 """
 
 
 def wait_for_rest(superuser: str) -> None:
-    """Until nothing has worked in the background for as long as two sweeps take, and no figures are due. Nobody's
-    project gets 900,000 judgments at once: vacuuming them and computing their figures is no part of a lease."""
+    """Until nothing has worked in the background for as long as two sweeps take; what is due begins within one.
+    Nobody's project gets 900,000 judgments at once: vacuuming and computing them is no part of a lease."""
     rested = time.monotonic()
     with psycopg.connect(superuser, autocommit=True) as connection:
         while time.monotonic() < rested + REST_SECONDS:

@@ -116,6 +116,8 @@ def sizes(rows: list[tuple[str, Measured]]) -> None:
 
 
 def trio(milliseconds: list[float]) -> str:
+    if not milliseconds:
+        return "–"
     return "/".join(f"{percentile(milliseconds, share):.1f}" for share in (0.5, 0.95, 0.99))
 
 
