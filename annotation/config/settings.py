@@ -104,7 +104,11 @@ def _mail_server() -> SplitResult | None:
     if not os.environ.get("CONCORD_MAIL_URL"):
         return None
     url = urlsplit(os.environ["CONCORD_MAIL_URL"])
-    if url.scheme not in ("smtp", "smtps") or not url.hostname:
+    try:
+        is_whole = url.scheme in ("smtp", "smtps") and bool(url.hostname) and url.port != 0
+    except ValueError:  # the port is no number
+        is_whole = False
+    if not is_whole:
         raise ImproperlyConfigured("CONCORD_MAIL_URL is smtp://user:password@host:587 or smtps://….")
     for needed in ("CONCORD_MAIL_FROM", "CONCORD_URL"):
         if not os.environ.get(needed):

@@ -66,8 +66,8 @@ export function listen(handlers) {
   };
   document.addEventListener("keydown", press);
   return () => {
-    globalThis.early?.forEach(press);
-    globalThis.early = null;
+    onkeydown = null;
+    early.forEach(press);
   };
 }
 

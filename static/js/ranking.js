@@ -4,6 +4,8 @@ import { register } from "./kinds.js";
 import { $, $$, said, say } from "./page.js";
 import { activateNamed } from "./questions.js";
 
+/** What comes after the screen. */
+const aids = import("./ranking_aids.js");
 let labels = [];
 /** Label → its number; 0: not placed. */
 let numbers = {};
@@ -199,7 +201,7 @@ function letter(l, event) {
   const label = l.toUpperCase();
   if (l === "j" || l === "k") step(l === "j" ? 1 : -1);
   else if (!labels.includes(label)) return l <= "h";
-  else if (event.shiftKey && $("#compare")) $(`[data-pin="${label}"]`).click();
+  else if (event.shiftKey && $("#compare")) aids.then(() => $(`[data-pin="${label}"]`).click());
   else if (numbers[label]) say(said("already", label));
   else put(label, order().length - isTieNext, isTieNext);
   return true;
@@ -218,15 +220,6 @@ function key({ key }) {
   return true;
 }
 
-document.addEventListener("keydown", (event) => {
-  const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-  if (!by || !chipLabel()) return;
-  event.preventDefault();
-  if (event.altKey) return move(chipLabel(), by < 0 ? "up" : "down");
-  const chips = $$(".chip");
-  $(".chip-go", chips[chips.indexOf(document.activeElement.closest(".chip")) + by])?.focus();
-});
-
 document.addEventListener("click", ({ target }) => {
   const button = target.closest(".chip button");
   if (!button) return;
@@ -240,7 +233,7 @@ function start() {
   isTieNext = false;
   look();
   draw();
-  import("./ranking_aids.js").then((it) => it.startAids({ put, activeCard, hasTies: hasTies() }));
+  aids.then((it) => it.startAids({ put, move, chipLabel, activeCard, hasTies: hasTies() }));
 }
 
 register(["ranking"], { start, changed, digit, letter, key, missing });

@@ -1,8 +1,8 @@
-// Folding long responses, comparing two, taking a number back, dragging chips; loaded after the screen, which ranks
-// without it.
+// Folding long responses, comparing two, taking a number back, moving chips by arrows and dragging; loaded after the
+// screen, which ranks without it.
 import { $, $$, said, say } from "./page.js";
 
-/** Of the ranking screen: {put, activeCard, hasTies}. */
+/** Of the ranking screen: {put, move, chipLabel, activeCard, hasTies}. */
 let screen;
 let pins = [];
 let held = null;
@@ -59,6 +59,18 @@ document.addEventListener("click", ({ target }) => {
   if (target === held) screen.put(held.name.at(-1), -1);
   held = null;
 });
+
+// Before keys.js, which would go to another question.
+const arrows = (event) => {
+  const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  const label = by && screen.chipLabel();
+  if (!label) return;
+  event.preventDefault();
+  if (event.altKey) return screen.move(label, by < 0 ? "up" : "down");
+  const chips = $$(".chip");
+  $(".chip-go", chips[chips.indexOf(document.activeElement.closest(".chip")) + by])?.focus();
+};
+document.addEventListener("keydown", arrows, true);
 
 // A finger drags by the grip, so that it can scroll the ladder by the rest; a mouse takes the chip anywhere.
 document.addEventListener("pointerdown", ({ target, button, pointerType, pointerId: id, clientX: x, clientY: y }) => {

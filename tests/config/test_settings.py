@@ -18,11 +18,15 @@ STRONG = secrets.token_urlsafe(48)
 DATABASE = "postgresql://someone:secret@db.example:5433/people"
 
 
+READY = {"DATABASE_URL": DATABASE, "SECRET_KEY": STRONG}
+
+
 def _load(var: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Read the settings in a process of their own and print what matters here."""
     code = (
         "import json; from annotation.config import settings as s; o = s.CELERY_BROKER_TRANSPORT_OPTIONS;"
-        "print(json.dumps({'host': s.DATABASES['default']['HOST'], 'secure': s.SESSION_COOKIE_SECURE,"
+        "print(json.dumps({'mail': [getattr(s, f'EMAIL_{n}', None) for n in ('HOST', 'PORT', 'USE_TLS', 'USE_SSL',"
+        " 'HOST_USER', 'HOST_PASSWORD')], 'host': s.DATABASES['default']['HOST'], 'secure': s.SESSION_COOKIE_SECURE,"
         " 'broker': s.CELERY_BROKER_URL, 'queue': o.get('conn_string'), 'patience': o.get('pool_timeout')}))"
     )
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
@@ -45,6 +49,13 @@ def _load(var: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ({"DATABASE_URL": DATABASE, "SECRET_KEY": "django-insecure-" + STRONG}, "too weak"),
         ({"SECRET_KEY": STRONG}, "There is no DATABASE_URL"),
         ({"SECRET_KEY": STRONG, "DATABASE_URL": "sqlite:///x"}, "PostgreSQL only"),
+        (READY | {"CONCORD_MAIL_URL": "mail.example.org"}, "CONCORD_MAIL_URL is smtp://"),
+        (READY | {"CONCORD_MAIL_URL": "smtp://mail.example.org:many"}, "CONCORD_MAIL_URL is smtp://"),
+        (READY | {"CONCORD_MAIL_URL": "smtp://mail.example.org"}, "needs CONCORD_MAIL_FROM"),
+        (
+            READY | {"CONCORD_MAIL_URL": "smtp://mail.example.org", "CONCORD_MAIL_FROM": "a@b.example"},
+            "needs CONCORD_URL",
+        ),
     ],
 )
 def test_it_does_not_start_without_what_keeps_it_safe(
@@ -53,6 +64,22 @@ def test_it_does_not_start_without_what_keeps_it_safe(
     result = _load(tmp_path, **environment)
     assert result.returncode != 0
     assert complaint in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://concord:p%40ss@mail.example.org", ["mail.example.org", 587, True, False, "concord", "p@ss"]),
+        ("smtps://mail.example.org", ["mail.example.org", 465, False, True, "", ""]),
+        ("smtp://127.0.0.1:2525", ["127.0.0.1", 2525, False, False, "", ""]),
+    ],
+)
+def test_mail_goes_encrypted_unless_to_this_machine(
+    tmp_path: Path, url: str, expected: list[str | int | bool]
+) -> None:
+    sender = {"CONCORD_MAIL_FROM": "concord@example.org", "CONCORD_URL": "https://concord.example.org"}
+    found = json.loads(_load(tmp_path, **READY, **sender, CONCORD_MAIL_URL=url).stdout)
+    assert found["mail"] == expected
 
 
 def test_the_instance_file_fills_in_what_the_environment_leaves_out(tmp_path: Path) -> None:

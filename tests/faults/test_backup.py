@@ -77,7 +77,7 @@ class Drill:
 def drill(_kept: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     folder = tmp_path_factory.mktemp("drill")
     everything, before, backup = folder / "all", folder / "before", folder / "backup"
-    place = _kept.workplace(items=scaled(2000, 20_000), overlap=OVERLAP, annotators=ANNOTATORS)
+    place = _kept.workplace(items=scaled(6000, 20_000), overlap=OVERLAP, annotators=ANNOTATORS)
     with Load(_kept.url, place, everything) as load:
         load.wait_until(BEFORE)
         _kept.manage("cut_release", place.project, "--labels", "every")
