@@ -56,8 +56,10 @@ def tell_annotators(
 
     Raises JobPostponed while the mail server does not take them.
     """
-    sent = 0
     waiting = [member for member in people_to_tell(batch, now) if why_nothing(member, now) is None]
+    if not waiting:
+        return 0
+    sent = 0
     try:
         with get_connection() as connection:
             for index, member in enumerate(waiting):
