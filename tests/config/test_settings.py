@@ -102,6 +102,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ).stdout
     )
     assert found == {
+        "mail": [None] * 6,
         "host": "other.example",
         "secure": True,
         "broker": "redis://queue.example/0",
