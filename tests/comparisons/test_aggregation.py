@@ -17,6 +17,7 @@ from comparisons.aggregation import (
     tabulate_judgments,
     tabulate_rankings,
 )
+from comparisons.aggregation.dawid_skene import drawn_out
 from comparisons.aggregation.leaderboard import critical_value
 from comparisons.aggregation.plackett_luce import _lay_out
 
@@ -61,6 +62,17 @@ def test_log_posterior_and_evidence_never_fall() -> None:
             for n in range(1, 40)
         ]
         assert np.diff(np.array(climbs, dtype=float)).min() > -1e-9
+
+
+def test_steps_that_shrink_by_a_share_are_drawn_out_to_where_they_lead() -> None:
+    """By hand: of points at limit + 0.9ⁿ · d the first three tell the limit. Where that is 0, a hundredth is left of
+    what EM itself has there, for from 0 it never comes back."""
+    for limit, expected in ((0.3, 0.3), (0.0, 0.01 * 0.162 / (1 + 0.01 * 0.162))):
+        points = [np.array([1 - limit - 0.2 * 0.9**n, limit + 0.2 * 0.9**n]) for n in range(3)]
+        start, once, twice = ((point, np.array([[point, point[::-1]]])) for point in points)
+        prior, confusion = drawn_out(start, once, twice)
+        assert prior == pytest.approx([1 - expected, expected])
+        assert confusion == pytest.approx(np.array([[[1 - expected, expected], [expected, 1 - expected]]]))
 
 
 @pytest.mark.parametrize("method", ["em", "vb"])
