@@ -59,7 +59,7 @@ def tell_annotators(
     waiting = [member for member in people_to_tell(batch, now) if why_nothing(member, now) is None]
     if not waiting:
         return 0
-    sent = 0
+    sent, trouble = 0, None
     try:
         with get_connection() as connection:
             for index, member in enumerate(waiting):
@@ -68,12 +68,20 @@ def tell_annotators(
                 if progress is not None:
                     progress((index + 1) / len(waiting))
     except (OSError, smtplib.SMTPException) as error:
+        trouble = error
+    if sent:  # also where the server went away after some
+        record_audit(
+            project=batch.project,
+            actor=actor,
+            action="batch.announced",
+            obj=batch,
+            now=now,
+            data={"mails": sent},
+        )
+    if trouble is not None:
         raise JobPostponed(
-            f"The mail server did not take it: {error}", wait=WAIT, tries_max=TRIES_MAX
-        ) from error
-    record_audit(
-        project=batch.project, actor=actor, action="batch.announced", obj=batch, now=now, data={"mails": sent}
-    )
+            f"The mail server did not take it: {trouble}", wait=WAIT, tries_max=TRIES_MAX
+        ) from trouble
     return sent
 
 

@@ -18,9 +18,6 @@ from comparisons.studies.figures import Figure
 from comparisons.studies.given import ByJudgment
 from comparisons.studies.shown import Shown, characters_of_items
 
-SURPRISING = 0.001
-"""A longest run whose chance is below this is told of, after it is counted for every person looked at."""
-
 
 def gold_answers(project: Project) -> dict[int, list[bool]]:
     """Annotator → whether each of their gold answers was right within its tolerance, oldest first.

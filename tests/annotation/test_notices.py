@@ -136,6 +136,8 @@ class Refusing(socketserver.StreamRequestHandler):
             verb = line.split(":")[0].upper()
             if verb == "RCPT TO" and "nobody" in line:
                 self.say("550 no such person")
+            elif verb == "DATA" and server.takes <= len(server.received):
+                return
             elif verb == "DATA":
                 self.say("354 go on")
                 lines = iter(self.rfile.readline, b".\r\n")
@@ -157,6 +159,8 @@ class Mailbox(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Refusing)
         self.received: list[str] = []
+        self.takes = 100
+        """After so many it hangs up."""
 
 
 @pytest.fixture
@@ -188,9 +192,29 @@ def test_an_address_that_is_refused_keeps_it_from_nobody_else(
     assert f"To: {other.user.email}\r\n" in message
 
 
+def test_a_server_that_goes_away_in_the_middle_is_asked_for_the_rest(
+    world: World, settings: Settings, mailbox: Mailbox
+) -> None:
+    by_smtp(settings, mailbox.server_address[1])
+    people = [member(world) for _ in range(2)]
+    job = opened(world)
+    mailbox.takes = 1
+    run_claimed(str(job.pk), NOW)
+    job.refresh_from_db()
+    assert (job.state, len(mailbox.received)) == ("queued", 1)
+    assert AuditEvent.objects.get(action="batch.announced").data == {"mails": 1}
+    mailbox.takes = 100
+    run_claimed(str(job.pk), timezone.now() + timedelta(hours=1))
+    job.refresh_from_db()
+    assert (job.state, job.result) == ("succeeded", {"mails": 1})
+    to = [line for message in mailbox.received for line in message.splitlines() if line.startswith("To: ")]
+    assert sorted(to) == sorted(f"To: {person.user.email}" for person in people)
+
+
 def test_where_nobody_waits_no_server_is_asked(world: World, settings: Settings) -> None:
     by_smtp(settings, free_port())
     member(world, wants_mail=False)
+    member(world, told_at=timezone.now())
     job = opened(world)
     run_claimed(str(job.pk), NOW)
     job.refresh_from_db()

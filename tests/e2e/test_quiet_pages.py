@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
+from pytest_django.fixtures import Settings
 
 from annotation.models import Assignment, GuideReading, Judgment, Lease, Membership, Project, User
 from annotation.services.drafts import save_draft
@@ -345,6 +346,22 @@ def busy_person() -> tuple[World, Membership]:
     member = join(paused, annotator.user)
     Membership.objects.filter(pk=member.pk).update(paused_at=timezone.now())
     return world, annotator
+
+
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
+def test_mail_is_asked_for_where_there_is_nothing_to_do(
+    size: tuple[int, int], theme: str, open_page: OpenPage, settings: Settings
+) -> None:
+    settings.SENDS_MAIL = True
+    page = open_page(world_of(items=0).member().user, size=size, theme=theme)
+    go(page, "/")
+    check(page, "no work")
+    page.get_by_role("button", name="Write to me").click()
+    expect(page.get_by_text("when a batch opens")).to_be_visible()
+    check(page, "no work, mail wanted")
+    go(page, "/settings")
+    expect(page.get_by_label("Write to me")).to_be_checked()
+    check(page, "settings with mail")
 
 
 @pytest.mark.parametrize(("size", "theme"), LOOKS)
